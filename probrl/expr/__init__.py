@@ -1,0 +1,1 @@
+"""What a formula is: nodes, operators, axes, definitions and their types. Standard library only."""

@@ -1,0 +1,96 @@
+"""Derivatives of formulas by formulas: gradients, directional derivatives, divergences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from probrl.errors import ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr, show
+from probrl.expr.definition import definition
+from probrl.expr.operators import dot, equal, fresh_noise, lift, to_axis, to_event
+from probrl.expr.traversal import depends, everything, walk
+
+
+def grad(y: Any, x: Any) -> Expr:
+    """The gradient of a scalar per row by a node that occurs in it; the node is cut and counts as independent.
+
+    Raises:
+        ExpressionError: when y is a vector, has lost its rows, or does not contain x.
+    """
+    y, x = lift(y), lift(x)
+    _occurs(y, x, "pr.grad")
+    return n.Derivative("grad", y, (x,), ())
+
+
+def jvp(y: Any, tangents: Mapping[Any, Any]) -> Expr:
+    """The derivative of y along a tangent for each named node; the nodes are cut and count as independent.
+
+    Raises:
+        ExpressionError: when a node does not occur in y, or when one named node depends on another and a node between
+            them is not named.
+    """
+    y = lift(y)
+    wrt, along = tuple(map(lift, tangents)), tuple(map(lift, tangents.values()))
+    if not wrt:
+        raise ExpressionError("pr.jvp(y, {x: v}): name at least one node and its tangent")
+    for x in wrt:
+        _occurs(y, x, "pr.jvp")
+    _independent(y, wrt)
+    return n.Derivative("jvp", y, wrt, along)
+
+
+def _occurs(y: Expr, x: Expr, verb: str) -> None:
+    if not depends(y, x):
+        raise ExpressionError(f"{verb}({show(y)}, {show(x)}): the second does not occur in the first, so the derivative would be zero")
+
+
+def _independent(y: Expr, wrt: tuple[Expr, ...]) -> None:
+    for call in walk(y, through=everything):
+        if isinstance(call, n.Call):
+            named = [a for a in call.args if a in wrt]
+            for a in call.args:
+                other = next((x for x in wrt if named and a not in wrt and depends(a, x)), None)
+                if other is not None:
+                    raise ExpressionError(
+                        f"pr.jvp: {show(call)} has the argument {show(a)}, which depends on {show(other)}, a named node, but is "
+                        f"not named itself; name it too: {{..., {show(a)}: its tangent}}"
+                    )
+
+
+@definition("div")
+def _divergence(v: Expr, x: Expr) -> Expr:
+    coordinates = to_axis(x, "d")
+    basis = to_event(equal(n.Range(coordinates.type.axis("d"), coordinates), n.Range(_other(coordinates), to_axis(x, "d'"))), "d'")
+    return dot(basis, jvp(v, {x: basis})).sum("d")
+
+
+def _other(coordinates: Expr) -> Any:
+    from probrl.expr.axes import index_axis
+
+    return index_axis("d'")
+
+
+@definition("hutchinson")
+def _hutchinson(v: Expr, x: Expr, probe: Expr) -> Expr:
+    return dot(probe, jvp(v, {x: probe}))
+
+
+def divergence(v: Any, x: Any, probes: int = 0) -> Expr:
+    """The divergence of a vector by a vector: the trace of the Jacobian, exact or by Hutchinson's estimator.
+
+    Args:
+        v: the vector field's value, an expression of rank 1.
+        x: the node of rank 1 that it is a function of.
+        probes: 0 for the exact trace, else the number of Rademacher probes.
+    """
+    v, x = lift(v), lift(x)
+    if v.type.rank != 1 or x.type.rank != 1:
+        raise ExpressionError(f"pr.divergence({show(v)}, {show(x)}): both must be vectors; they are {v.type} and {x.type}")
+    if not probes:
+        return _divergence(v, x)
+    from probrl.expr.axes import index_axis
+
+    probe = fresh_noise("rademacher", x, ((index_axis("probe"), probes),))
+    return _hutchinson(v, x, probe).mean("probe")

@@ -1,0 +1,141 @@
+"""Definitions: a notation and a body. What is printed short and run in full."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr
+
+
+@dataclass(frozen=True)
+class Apply:
+    """The notation of a function: its name, what it is applied to, and what stands below its name."""
+
+    name: str
+    args: tuple[Expr, ...]
+    below: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Letter:
+    """The notation of a named value: the name alone; its meaning goes to a where-line."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Density:
+    """The notation of a distribution: name, role, values and conditions, as in pi(a | s)."""
+
+    name: str
+    role: str
+    values: tuple[Expr, ...] | None  # None prints a dot: the distribution itself
+    given: tuple[Expr, ...]
+    held: bool = False  # whether its parameters pass no gradient
+
+
+@dataclass(frozen=True)
+class Functional:
+    """The notation of a functional of distributions: "log", "H", "E", "Var", "KL" ... of densities."""
+
+    op: str
+    parts: tuple[Density, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The notation of a draw: a letter of the variable, and the where-line that says whose it is."""
+
+    variable: str
+    density: Density
+    uid: int
+
+
+Notation = Apply | Letter | Density | Functional | Drawn
+
+
+class Head:
+    """What a definition is of; hashable, so that equal definitions are one node.
+
+    Subclasses are frozen dataclasses that give ``name``, ``body`` and ``notation``.
+    """
+
+    name: str
+
+    def body(self, *args: Expr) -> Expr:
+        """The expression that runs."""
+        raise NotImplementedError
+
+    def notation(self, *args: Expr) -> Notation:
+        """What is printed."""
+        raise NotImplementedError
+
+    def declares(self, *args: Expr) -> Iterable[tuple[Expr, int]]:
+        """The symbols among the arguments whose rank the definition settles."""
+        return ()
+
+
+@dataclass(frozen=True)
+class FunctionHead(Head):
+    """A definition written as a Python function of expressions and of fixed options."""
+
+    name: str
+    function: Callable[..., Expr]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def body(self, *args: Expr) -> Expr:
+        return self.function(*args, **dict(self.options))
+
+    def notation(self, *args: Expr) -> Notation:
+        return Apply(self.name, args, tuple(str(v) for _, v in self.options if v is not None))
+
+
+@dataclass(frozen=True)
+class NamedHead(Head):
+    """A value under a name of its own."""
+
+    name: str
+
+    def body(self, *args: Expr) -> Expr:
+        return args[0]
+
+    def notation(self, *args: Expr) -> Notation:
+        return Letter(self.name)
+
+
+def definition(name: str) -> Callable[[Callable[..., Expr]], Callable[..., Expr]]:
+    """Makes a function of expressions a definition: printed by its name, run as what it returns.
+
+    Positional arguments are expressions (numbers are lifted); keyword-only ones are fixed options, such as the
+    name of an axis, and print below the name.
+
+    Example:
+        >>> import probrl as pr
+        >>> from probrl.expr.definition import definition
+        >>> @definition("double")
+        ... def double(x):
+        ...     return x + x
+        >>> str(double(pr.symbols("x")))
+        'double(x)'
+    """
+
+    def decorate(function: Callable[..., Expr]) -> Callable[..., Expr]:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def build(*args: Any, **options: Any) -> Expr:
+            from probrl.expr.operators import lift
+
+            bound = signature.bind(*args, **options)
+            bound.apply_defaults()
+            exprs = tuple(lift(a) for a in bound.args)
+            return n.Definition(FunctionHead(name, function, tuple(bound.kwargs.items())), exprs)
+
+        return build
+
+    return decorate

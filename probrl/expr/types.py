@@ -1,0 +1,349 @@
+"""Axes and rank of every node: the rules that refuse a meaningless formula while it is composed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import NamedTuple
+
+from probrl.errors import ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.axes import Axis, index_axis
+from probrl.expr.base import Expr, install_inference, show
+
+
+class Type(NamedTuple):
+    """What a value looks like: its axes in the order of its dimensions, then ``rank`` event dimensions.
+
+    A rank of None belongs to a symbol whose declaration is still open, and to what is built on it alone.
+    """
+
+    axes: tuple[Axis, ...]
+    rank: int | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the axes."""
+        return tuple(a.name for a in self.axes)
+
+    @property
+    def data(self) -> tuple[Axis, ...]:
+        """The axes of the data."""
+        return tuple(a for a in self.axes if a.data)
+
+    @property
+    def index(self) -> tuple[Axis, ...]:
+        """The index axes."""
+        return tuple(a for a in self.axes if not a.data)
+
+    def axis(self, name: str) -> Axis:
+        """The axis of a name; KeyError if there is none."""
+        for a in self.axes:
+            if a.name == name:
+                return a
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        kind = {None: "of open rank", 0: "scalar", 1: "vector"}.get(self.rank, f"rank {self.rank}")
+        return f"{kind} over ({', '.join(self.names)})" if self.axes else f"{kind} without axes"
+
+
+def join(node: Expr, types: Iterable[Type]) -> tuple[Axis, ...]:
+    """The union of the axes, the longest first so that most values need no re-ordering."""
+    ordered = sorted(types, key=lambda t: -len(t.axes))
+    union: dict[str, Axis] = {}
+    for t in ordered:
+        missing = []
+        for axis in t.axes:
+            known = union.get(axis.name)
+            if known is None:
+                missing.append(axis)
+            elif known != axis:
+                raise ExpressionError(_clash(node, known, axis))
+        union = {**{a.name: a for a in missing if a.data}, **union, **{a.name: a for a in missing if not a.data}}
+    sources = {a.source for a in union.values() if a.data}
+    if len(sources) > 1:
+        raise ExpressionError(
+            f"{describe(node)}: columns of two data sources meet ({', '.join(str(s or 'batch') for s in sources)}), "
+            "and their rows have nothing to do with each other; reduce each with pr.mean first"
+        )
+    return tuple(union.values())
+
+
+def _clash(node: Expr, known: Axis, other: Axis) -> str:
+    if known.data != other.data:
+        return (
+            f"{describe(node)}: the axis '{known.name}' is an axis of the data here and an index there; "
+            f"rename the index with x.rename({known.name}='j')"
+        )
+    return (
+        f"{describe(node)}: the axis '{known.name}' is declared twice, with mask {known.mask!r} and with mask "
+        f"{other.mask!r}; declare it once: {known.name} = pr.Axis('{known.name}', mask=...)"
+    )
+
+
+def describe(node: Expr) -> str:
+    """The formula that a message is about, as text (its class while its type is still unknown)."""
+    try:
+        return show(node)
+    except Exception:  # the node is refused while it is being built: readings may not cope with it
+        return type(node).__name__
+
+
+def pointwise(node: Expr, *parts: Expr, scaling: bool = False) -> Type:
+    """The rule of elementwise nodes: ranks agree, except that what does not vary goes with every rank.
+
+    Args:
+        node: the node, for the message.
+        parts: its operands.
+        scaling: whether a scalar may also vary (a product).
+    """
+    types = [p.type for p in parts]
+    axes = join(node, types)
+    known = [t.rank for t in types if t.rank]
+    if len(set(known)) > 1:
+        raise ExpressionError(f"{describe(node)}: ranks differ ({', '.join(map(str, types))}); reduce with pr.sqnorm or pr.dot")
+    if known:
+        for part, t in zip(parts, types, strict=True):
+            if t.rank == 0 and t.axes and not scaling:
+                vector = next(p for p in parts if p.type.rank)
+                raise ExpressionError(
+                    f"{describe(node)}: {describe(part)} is a {t} and {describe(vector)} is a {vector.type}; "
+                    f"reduce the vector (pr.sqnorm, pr.dot, pr.sum_event) or declare the symbol with rank={known[0]}"
+                )
+        return Type(axes, known[0])
+    if all(t.rank == 0 for t in types):
+        return Type(axes, 0)
+    settled = not scaling and any(t.rank == 0 and t.axes for t in types)
+    return Type(axes, 0 if settled else None)
+
+
+@singledispatch
+def infer(node: Expr) -> Type:
+    """The type of a node from those of its children.
+
+    Raises:
+        ExpressionError: when the formula has no meaning; the message prints it and says what to write.
+    """
+    raise NotImplementedError(type(node).__name__)
+
+
+def _axis_of(node: Expr, x: Expr, name: str, verb: str) -> Axis:
+    try:
+        return x.type.axis(name)
+    except KeyError:
+        have = ", ".join(f"'{a}'" for a in x.type.names) or "none"
+        raise ExpressionError(
+            f"{describe(x)} has no axis '{name}' to {verb} (it has {have}); was it reduced already?"
+        ) from None
+
+
+@infer.register
+def _(node: n.Symbol) -> Type:
+    return Type(node.axes, node.rank)
+
+
+@infer.register(n.Number)
+@infer.register(n.State)
+def _(node: Expr) -> Type:
+    return Type((), 0)
+
+
+@infer.register
+def _(node: n.Noise) -> Type:
+    base = node.like.type if node.like is not None else Type((), 0)
+    extra = tuple(a for a, _ in node.extra)
+    for axis in extra:
+        if axis.name in base.names:
+            raise ExpressionError(f"a draw adds the axis '{axis.name}', which {describe(node.like or node)} has already; name another")
+    return Type((*base.axes, *extra), base.rank)
+
+
+@infer.register
+def _(node: n.Range) -> Type:
+    return Type((node.axis,), 0)
+
+
+@infer.register(n.Add)
+@infer.register(n.Extremum)
+@infer.register(n.Compare)
+def _(node: n.Add) -> Type:
+    return pointwise(node, node.x, node.y)
+
+
+@infer.register
+def _(node: n.Mul) -> Type:
+    return pointwise(node, node.x, node.y, scaling=True)
+
+
+@infer.register
+def _(node: n.Pow) -> Type:
+    if node.y.type.rank == 0 and node.y.type.axes and not node.x.type.rank:
+        return pointwise(node, node.x, node.y)
+    return pointwise(node, node.x, node.y, scaling=True)
+
+
+@infer.register
+def _(node: n.Unary) -> Type:
+    return node.x.type
+
+
+@infer.register
+def _(node: n.Where) -> Type:
+    branches = pointwise(node, node.x, node.y)
+    condition = node.condition.type
+    if condition.rank and branches.rank == 0:
+        raise ExpressionError(f"{describe(node)}: the condition is a {condition} and the branches are a {branches}")
+    return Type(join(node, [branches, condition]), branches.rank)
+
+
+@infer.register
+def _(node: n.Reduce) -> Type:
+    t = node.x.type
+    if node.over == "event":
+        return Type(t.axes, 0)
+    if node.over == "data":
+        if t.index:
+            names = ", ".join(f"'{a.name}'" for a in t.index)
+            raise ExpressionError(
+                f"{describe(node.x)} still has the index axis {names}: reduce it by name before pr.{node.op}, "
+                f"as in x.{'mean' if node.op == 'mean' else 'sum'}('{t.index[0].name}')"
+            )
+        if not t.data:
+            raise ExpressionError(f"{describe(node.x)} has no data axis left: pr.{node.op} over the data was taken already")
+        return Type((), t.rank)
+    for name in node.over:
+        _axis_of(node, node.x, name, f"take the {node.op} over")
+    return Type(tuple(a for a in t.axes if a.name not in node.over), t.rank)
+
+
+@infer.register
+def _(node: n.Arg) -> Type:
+    _axis_of(node, node.x, node.axis, f"take the arg{node.op} over")
+    return Type(tuple(a for a in node.x.type.axes if a.name != node.axis), 0)
+
+
+@infer.register
+def _(node: n.At) -> Type:
+    _axis_of(node, node.x, node.axis, "index")
+    if node.index.type.rank:
+        raise ExpressionError(f"{describe(node.index)} is a {node.index.type}: an index is a scalar")
+    kept = Type(tuple(a for a in node.x.type.axes if a.name != node.axis), node.x.type.rank)
+    return Type(join(node, [kept, node.index.type]), kept.rank)
+
+
+@infer.register
+def _(node: n.Rename) -> Type:
+    t = node.x.type
+    if node.source is None:  # event -> axis
+        assert node.target is not None
+        if t.rank == 0:
+            raise ExpressionError(f"{describe(node.x)} is a {t}: it has no event dimension to turn into the axis '{node.target}'")
+        _fresh(node, node.target)
+        return Type((*t.axes, index_axis(node.target)), None if t.rank is None else t.rank - 1)
+    axis = _axis_of(node, node.x, node.source, "rename")
+    if node.target is None:  # axis -> event
+        if axis.data:
+            raise ExpressionError(f"{describe(node.x)}: '{axis.name}' is an axis of the data and cannot become part of the event")
+        return Type(tuple(a for a in t.axes if a != axis), None if t.rank is None else t.rank + 1)
+    _fresh(node, node.target)
+    return Type(tuple(index_axis(node.target) if a == axis else a for a in t.axes), t.rank)
+
+
+def _fresh(node: n.Rename, name: str) -> None:
+    if name in node.x.type.names:
+        raise ExpressionError(f"{describe(node.x)} has the axis '{name}' already: choose another name")
+
+
+@infer.register
+def _(node: n.Shift) -> Type:
+    axis = _axis_of(node, node.x, node.axis, "shift along")
+    if node.offset > 0 and axis.mask is None:
+        raise ExpressionError(
+            f"pr.next({describe(node.x)}): the last row along '{axis.name}' has no next, and nothing says where episodes end; "
+            f"declare the mask: pr.Axis('{axis.name}', mask='valid')"
+        )
+    if node.first is None:
+        return node.x.type
+    rank = pointwise(node, node.x, node.first).rank
+    return Type(node.x.type.axes, rank)
+
+
+@infer.register
+def _(node: n.Join) -> Type:
+    if node.axis is None:
+        ranks = {i.type.rank for i in node.items}
+        if not ranks <= {0, 1, None}:
+            raise ExpressionError(f"{describe(node)}: only scalars and vectors join into one event")
+        return Type(join(node, [i.type for i in node.items]), 1)
+    t = pointwise(node, *node.items)
+    if node.axis.name in t.names:
+        raise ExpressionError(f"{describe(node)}: the axis '{node.axis.name}' is there already; name another")
+    return Type((*t.axes, node.axis), t.rank)
+
+
+@infer.register
+def _(node: n.Call) -> Type:
+    axes = join(node, [a.type for a in node.args])
+    for lead in node.lead:
+        if any(lead.name == a.name for a in axes):
+            raise ExpressionError(
+                f"{describe(node)}: an argument has the axis '{lead.name}', which is that of the ensemble's members; "
+                f"rename it first: x.rename({lead.name}='j')"
+            )
+    return Type((*node.lead, *axes), node.rank if isinstance(node.rank, int) else None)
+
+
+@infer.register
+def _(node: n.Item) -> Type:
+    if isinstance(node.x, n.Call):
+        rank = node.x.rank if isinstance(node.x.rank, int) else node.x.rank[node.index]
+        return Type(node.x.type.axes, rank)
+    if isinstance(node.x, n.Recursion):
+        return _recursion_type(node.x, node.index)
+    return node.x.type
+
+
+@infer.register
+def _(node: n.StopGradient) -> Type:
+    return node.x.type
+
+
+@infer.register
+def _(node: n.Derivative) -> Type:
+    if node.op == "jvp":
+        for x, v in zip(node.wrt, node.tangents, strict=True):
+            if x.type.rank and v.type.rank == 0 and v.type.axes:
+                raise ExpressionError(f"pr.jvp: {describe(x)} is a {x.type} and its tangent {describe(v)} a {v.type}")
+        return Type(join(node, [node.y.type, *(v.type for v in node.tangents)]), node.y.type.rank)
+    (x,) = node.wrt
+    if node.y.type.rank:
+        raise ExpressionError(
+            f"pr.grad({describe(node.y)}, ...): a gradient is of a scalar per row, and this is a {node.y.type}; "
+            "write pr.dot(y, v), or pr.jvp for a directional derivative"
+        )
+    if not node.y.type.axes and x.type.axes:
+        raise ExpressionError(f"pr.grad({describe(node.y)}, ...): the rows were reduced already; a gradient is per row, so leave out the mean")
+    extra = [a for a in node.y.type.axes if a.name not in x.type.names]
+    if extra:
+        raise ExpressionError(
+            f"pr.grad({describe(node.y)}, ...): the axis '{extra[0].name}' is not one of {describe(x)}; reduce it by name first"
+        )
+    return x.type
+
+
+def _recursion_type(node: n.Recursion, index: int) -> Type:
+    return node.outputs[index].type
+
+
+@infer.register
+def _(node: n.Recursion) -> Type:
+    return _recursion_type(node, 0)
+
+
+@infer.register
+def _(node: n.Definition) -> Type:
+    return node.body.type
+
+
+install_inference(infer)
