@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -38,12 +38,14 @@ class Network:
         module: the torch module (or function) that it stands for.
         owner: the distribution that declares it, or None; roles belong to the owner.
         pure: whether it is a plain function without parameters.
+        copies: the tensors of each moved role (target, ema, old, reference), by name; the graph makes and moves them.
     """
 
     name: str
     module: Any
     owner: Any = None
     pure: bool = False
+    copies: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Network({self.name!r})"

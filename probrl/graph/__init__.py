@@ -1,0 +1,15 @@
+"""How a formula runs: lowered to a ``torch.fx`` graph, bound to tensors, compiled as one fused update."""
+
+from typing import Any
+
+from probrl.expr.base import install_reading
+from probrl.graph import structure  # noqa: F401 - fills rules
+from probrl.graph.function import Function, evaluate
+
+install_reading("evaluate", evaluate)
+install_reading("graph", lambda expr, **options: Function({"value": expr}, **options).module)
+
+
+__all__ = ["Function", "evaluate"]
+
+

@@ -1,0 +1,93 @@
+"""Columns as a formula declares them: what is missing, mis-shaped or of the wrong kind is refused by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from probrl.errors import DataError
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr
+from probrl.expr.traversal import executed, walk
+
+ARITHMETIC = (n.Add, n.Mul, n.Pow, n.Unary, n.Extremum, n.Reduce)
+
+
+class Columns:
+    """The columns that formulas read, and the check that a batch has them.
+
+    Args:
+        symbols: by name.
+        roots: the formulas, to know which columns take part in arithmetic.
+        flat: whether the data axes are one.
+    """
+
+    def __init__(self, symbols: Mapping[str, n.Symbol], roots: Iterable[Expr], flat: bool):
+        self.symbols, self.flat = dict(symbols), flat
+        self.numbers: set[str] = set()
+        self.masks = {a.mask for s in symbols.values() for a in s.axes if a.mask}
+        for node in walk(*roots, through=executed):
+            if isinstance(node, ARITHMETIC):
+                self.numbers.update(c.name for c in executed(node) if isinstance(c, n.Symbol))
+        self._seen: set[Any] = set()
+
+    def take(self, batch: Mapping[str, Any]) -> list[Any]:
+        """The columns in order, checked once for each combination of shapes and types.
+
+        Raises:
+            DataError: when one is missing (the nearest name is given), mis-shaped, or integer where numbers are meant.
+        """
+        try:
+            taken = [batch[name] for name in self.symbols]
+        except KeyError as missing:
+            raise DataError(self._missing(missing.args[0], batch)) from None
+        key = tuple((t.shape, t.dtype) if isinstance(t, Tensor) else None for t in taken)
+        if key not in self._seen:
+            self._check(batch)
+            self._seen.add(key)
+        return [self._indicator(name, t) for name, t in zip(self.symbols, taken, strict=True)]
+
+    def _indicator(self, name: str, column: Any) -> Any:
+        boolean = isinstance(column, Tensor) and column.dtype is torch.bool and name not in self.masks
+        return column.to(torch.get_default_dtype()) if boolean else column
+
+    def _missing(self, name: str, batch: Mapping[str, Any]) -> str:
+        near = difflib.get_close_matches(name, list(batch), 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return f"the batch has no entry '{name}' (it has {', '.join(sorted(map(str, batch))) or 'none'}){hint}"
+
+    def _check(self, batch: Mapping[str, Any]) -> None:
+        sizes: dict[str, tuple[int, str]] = {}
+        for name, symbol in self.symbols.items():
+            column = batch[name]
+            if not isinstance(column, Tensor):
+                if symbol.rank is not None:
+                    raise DataError(f"the batch's '{name}' is a {type(column).__name__}; give a tensor: torch.as_tensor(...)")
+                continue
+            axes = [a.name for a in symbol.axes]
+            if self.flat:
+                axes = axes[:1] + [a.name for a in symbol.axes[1:] if not a.data]
+            self._shape(name, symbol, column, axes)
+            for axis, size in zip(axes, column.shape, strict=False):
+                known = sizes.setdefault(axis, (size, name))
+                if known[0] != size:
+                    raise DataError(
+                        f"the batch's '{name}' has {size} along '{axis}' and '{known[1]}' has {known[0]}: columns must agree"
+                    )
+            integer = not column.is_floating_point() and column.dtype is not torch.bool
+            if integer and name in self.numbers and name not in self.masks:
+                raise DataError(f"the batch's '{name}' holds integers ({column.dtype}) where the formula does arithmetic; give batch['{name}'].float()")
+
+    def _shape(self, name: str, symbol: n.Symbol, column: Tensor, axes: list[str]) -> None:
+        expected = len(axes) + (symbol.rank or 0)
+        wrong = column.dim() < len(axes) if symbol.rank is None else column.dim() != expected
+        if wrong:
+            layout = ", ".join([*axes, *(["event"] * (symbol.rank or 0))])
+            hint = f"; squeeze it: batch['{name}'].squeeze(-1)" if column.dim() == expected + 1 and column.shape[-1] == 1 else (
+                f"; or declare pr.symbols('{name}', rank={column.dim() - len(axes)})" if column.dim() > expected else ""
+            )
+            raise DataError(f"the batch's '{name}' has the shape {tuple(column.shape)}, and the formula declares ({layout}){hint}")

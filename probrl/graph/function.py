@@ -1,0 +1,134 @@
+"""A graph with everything that it reads bound to it: formulas as a function of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr
+from probrl.expr.ranks import settle
+from probrl.expr.state import Cell
+from probrl.expr.traversal import everything, executed, walk
+from probrl.graph.batch import Columns
+from probrl.graph.cells import tensor_of
+from probrl.graph.lowering import Lowering, Value
+from probrl.graph.noise import draw
+from probrl.graph.roles import callable_of
+
+
+class Function:
+    """Formulas lowered together: one graph, each sub-formula once.
+
+    Args:
+        outputs: the formulas by name.
+        flat: whether all data axes are one, as in a minibatch of shuffled rows.
+
+    Attributes:
+        module: the ``torch.fx`` graph module; its arguments are ``arguments``.
+    """
+
+    def __init__(self, outputs: Mapping[str, Expr], flat: bool = False):
+        self.roots = dict(zip(outputs, settle(*outputs.values()), strict=True))
+        self.flat = flat
+        lowering = Lowering(flat)
+        lowering.hold(tuple(self.roots.values()))
+        values = {name: lowering.lower(x) for name, x in self.roots.items()}
+        self.values = {name: lowering.numeric(v) for name, v in values.items()}
+        self.module = lowering.finish(tuple(v.node for v in self.values.values()))
+        self.inputs = lowering.inputs
+        self.arguments = [str(p.target) for p in self.module.graph.nodes if p.op == "placeholder"]
+        self.columns = Columns(self.inputs.columns, tuple(self.roots.values()), flat)
+        self.noises = [x for x in walk(*self.roots.values(), through=everything) if x in self.inputs.noises]
+        self._shapes: dict[Any, list[tuple[int, ...]]] = {}
+        self._calls: dict[str, Any] = {}
+        self._forward = self.module.forward
+
+    def networks(self) -> dict[str, Any]:
+        """What each network argument is called with: the live modules, or copies in their roles."""
+        if not self._calls:
+            self._calls = {name: callable_of(net, role) for (net, role), name in self.inputs.networks.items()}
+        return self._calls
+
+    def bind(self, batch: Mapping[str, Any], generator: Generator | None = None,
+             noise: Mapping[Expr, Tensor] | None = None, scalars: Mapping[Cell, Tensor] | None = None) -> dict[str, Any]:  # fmt: skip
+        """Every argument but the networks, by name."""
+        bound = dict(zip((self._column_name(s) for s in self.inputs.columns), self.columns.take(batch), strict=True))
+        for cell, name in self.inputs.cells.items():
+            bound[name] = scalars[cell] if scalars and cell in scalars else tensor_of(cell)
+        if self.noises:
+            bound.update(self.draws(batch, bound, generator, noise or {}))
+        return bound
+
+    def _column_name(self, column: str) -> str:
+        return column
+
+    def draws(self, batch: Mapping[str, Any], bound: Mapping[str, Any], generator: Generator | None,
+              given: Mapping[Expr, Tensor]) -> dict[str, Tensor]:  # fmt: skip
+        """A value for every noise, in the order in which they occur."""
+        shapes = self.noise_shapes(batch, generator)
+        like = next((t for t in bound.values() if isinstance(t, Tensor) and t.is_floating_point()), None)
+        dtype = like.dtype if like is not None else torch.get_default_dtype()
+        device = like.device if like is not None else torch.device("cpu")
+        found = {}
+        for noise, shape in zip(self.noises, shapes, strict=True):
+            value = given.get(noise)
+            found[self.inputs.noises[noise]] = draw(noise, shape, dtype, device, generator) if value is None else value  # type: ignore[index, arg-type]
+        return found
+
+    def noise_shapes(self, batch: Mapping[str, Any], generator: Generator | None) -> list[tuple[int, ...]]:
+        """The shape of every noise, found once for each combination of column shapes."""
+        key = tuple(tuple(batch[s].shape) if isinstance(batch[s], Tensor) else None for s in self.inputs.columns)
+        if key not in self._shapes:
+            self._shapes[key] = [shape_of(x, batch, self.flat) for x in self.noises]  # type: ignore[arg-type]
+        return self._shapes[key]
+
+    def __call__(self, batch: Mapping[str, Any], generator: Generator | None = None,
+                 noise: Mapping[Expr, Tensor] | None = None, scalars: Mapping[Cell, Tensor] | None = None) -> dict[str, Tensor]:  # fmt: skip
+        """The values of the formulas on a batch, eagerly."""
+        results = self._forward(**self.networks(), **self.bind(batch, generator, noise, scalars))
+        return dict(zip(self.values, results, strict=True))
+
+
+def shape_of(noise: n.Noise, batch: Mapping[str, Any], flat: bool) -> tuple[int, ...]:
+    """The shape of a noise: that of the formula it is like, which is run once to see it, and its own axes."""
+    sizes = [size for _, size in noise.extra]
+    if noise.like is None:
+        return tuple(sizes)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        function = Function({"like": noise.like}, flat)
+        value: Value = function.values["like"]
+        result = function(batch)["like"]
+    if not isinstance(result, Tensor):
+        return tuple(sizes)
+    axes = Lowering(flat).names(noise.like.type.axes)
+    by_name = dict(zip(value.axes, result.shape, strict=False))
+    return (*(by_name[a] for a in axes), *sizes, *result.shape[len(value.axes) :])
+
+
+def evaluate(expr: Expr, batch: Mapping[str, Any], generator: Generator | None = None,
+             noise: Mapping[Expr, Tensor] | None = None) -> Tensor:  # fmt: skip
+    """The value of a formula on a batch: a tensor laid out (axes..., event...).
+
+    Raises:
+        DataError: when the batch lacks a column, or one does not fit its declaration.
+    """
+    function = expr._cache.get("function")
+    if function is None:
+        function = expr._cache["function"] = Function({"value": expr})
+    result = function(batch, generator, noise)["value"]
+    return result if isinstance(result, Tensor) else torch.tensor(result, dtype=torch.get_default_dtype())
+
+
+def reached(root: Expr) -> set[tuple[Any, str]]:
+    """The networks and scalars that a formula runs, each with its role."""
+    found: set[tuple[Any, str]] = set()
+    for node in walk(root, through=executed):
+        if isinstance(node, n.Call):
+            found.add((node.net, node.role))
+        elif isinstance(node, n.State):
+            found.add((node.cell, "live"))
+    return found
