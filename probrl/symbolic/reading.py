@@ -1,0 +1,310 @@
+"""A formula as sympy: one rule per node, and what every symbol and function of the result stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import sympy
+
+from probrl.expr import nodes as n
+from probrl.expr.axes import Axis, batch_of
+from probrl.expr.base import Expr
+from probrl.expr.ranks import settle
+from probrl.symbolic.functions import undefined
+
+if TYPE_CHECKING:
+    from probrl.symbolic.numeric import Evaluation
+
+_DRAWS = {"normal": "epsilon", "uniform": "u", "gumbel": "g", "rademacher": "xi", "subset": "j"}
+
+
+@dataclass
+class Reading:
+    """A formula in sympy and the meaning of its parts.
+
+    Attributes:
+        formula: the sympy expression.
+        root: the expression that it is a reading of, with every symbol's rank settled.
+        leaves: symbols and functions to the nodes whose values must be supplied.
+        structures: functions to the nodes that are computed from the function's arguments.
+    """
+
+    formula: Any = None
+    root: Any = None
+    leaves: dict[Any, Expr] = field(default_factory=dict)
+    structures: dict[Any, Expr] = field(default_factory=dict)
+    _names: dict[str, Any] = field(default_factory=dict)
+    _done: dict[Expr, Any] = field(default_factory=dict)
+
+    def evaluate(self, values: Mapping[Any, Any], gradients: bool = False) -> Evaluation:
+        """Runs the sympy formula in numpy, in float64, on named axes.
+
+        Args:
+            values: for each leaf, by node or (a column) by name, its array, laid out as the node's type says.
+            gradients: whether the derivative of the sum of all entries by every leaf is wanted as well.
+
+        Returns:
+            An Evaluation with ``value`` and ``gradients``.
+
+        Errors:
+            DataError for a leaf without a value.
+        """
+        from probrl.symbolic.numeric import run
+
+        return run(self, values, gradients)
+
+    def of(self, node: Expr) -> Any:
+        """The reading of a sub-formula; once each."""
+        if node not in self._done:
+            self._done[node] = translate(node, self)
+        return self._done[node]
+
+    def name(self, wanted: str, meaning: Any) -> str:
+        """The wanted name, or with a number behind it when something else has it."""
+        name, count = wanted, 1
+        while self._names.setdefault(name, meaning) != meaning:
+            count += 1
+            name = f"{wanted}_{count}"
+        return name
+
+    def leaf(self, symbol: Any, node: Expr) -> Any:
+        """A symbol or function whose value is supplied."""
+        self.leaves[symbol] = node
+        return symbol
+
+    def opaque(self, wanted: str, meaning: Any, node: Expr, *args: Expr) -> Any:
+        """A function whose value is supplied: a network, a recursion, a derivative."""
+        made = undefined(self.name(wanted, meaning))(*map(self.of, args))
+        return self.leaf(made, node)
+
+    def structure(self, wanted: str, node: Expr, *args: Expr, kind: str = "opaque") -> Any:
+        """A function that is computed from its arguments."""
+        read, count, name = tuple(map(self.of, args)), 1, wanted
+        while True:
+            made = undefined(self.name(name, "structure"), kind)(*read)
+            if _alike(self.structures.setdefault(made, node), node):
+                return made
+            count += 1
+            name = f"{wanted}_{count}"
+
+
+def _alike(x: Expr, y: Expr) -> bool:
+    """Whether two nodes compute the same from the same arguments."""
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    plain = all(getattr(x, f) == getattr(y, f) for f in x.fields if not isinstance(getattr(x, f), (Expr, tuple)))
+    parts = [(getattr(x, f), getattr(y, f)) for f in x.fields if isinstance(getattr(x, f), Expr)]
+    return plain and all(a.type == b.type for a, b in parts) and getattr(x, "over", 0) == getattr(y, "over", 0)
+
+
+def read_formula(expr: Expr) -> Reading:
+    """The reading of a formula, after its symbols' ranks are settled."""
+    (root,) = settle(expr)
+    found = Reading(root=root)
+    found.formula = found.of(root)
+    return found
+
+
+def number(value: int | float) -> Any:
+    """A number, exact where a short binary fraction says what was meant."""
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 2**53):
+        return sympy.Integer(int(value))
+    exact = Fraction(value)
+    return sympy.Rational(exact.numerator, exact.denominator) if exact.denominator <= 64 else sympy.Float(value, 17)
+
+
+@singledispatch
+def translate(node: Expr, to: Reading) -> Any:
+    """The sympy expression of a node, from those of its children."""
+    raise NotImplementedError(type(node).__name__)
+
+
+# --- leaves ----------------------------------------------------------------------------------------------------
+@translate.register
+def _(node: n.Symbol, to: Reading) -> Any:
+    meaning = (node.name, node.depth, node.axes)
+    return to.leaf(sympy.Symbol(to.name(node.name, meaning), real=True), node)
+
+
+@translate.register
+def _(node: n.Number, to: Reading) -> Any:
+    if node.letter is None:
+        return number(node.value)
+    sign = {"positive": True} if node.value > 0 else {"negative": True} if node.value < 0 else {}
+    return to.leaf(sympy.Symbol(to.name(node.letter, node), real=True, **sign), node)
+
+
+@translate.register
+def _(node: n.State, to: Reading) -> Any:
+    positive = {"positive": True} if node.cell.positive else {}
+    return to.leaf(sympy.Symbol(to.name(node.cell.name, node), real=True, **positive), node)
+
+
+@translate.register
+def _(node: n.Noise, to: Reading) -> Any:
+    return to.leaf(sympy.Symbol(to.name(_DRAWS.get(node.law, "epsilon"), node), real=True), node)
+
+
+@translate.register
+def _(node: n.Range, to: Reading) -> Any:
+    return to.leaf(sympy.Symbol(to.name(node.axis.name, node), integer=True, nonnegative=True), node)
+
+
+# --- one element at a time -------------------------------------------------------------------------------------
+@translate.register
+def _(node: n.Add, to: Reading) -> Any:
+    return to.of(node.x) + to.of(node.y)
+
+
+@translate.register
+def _(node: n.Mul, to: Reading) -> Any:
+    return to.of(node.x) * to.of(node.y)
+
+
+@translate.register
+def _(node: n.Pow, to: Reading) -> Any:
+    return to.of(node.x) ** to.of(node.y)
+
+
+@translate.register
+def _(node: n.Unary, to: Reading) -> Any:
+    return _UNARY[node.op](to.of(node.x))
+
+
+@translate.register
+def _(node: n.Extremum, to: Reading) -> Any:
+    return (sympy.Min if node.op == "min" else sympy.Max)(to.of(node.x), to.of(node.y))
+
+
+@translate.register
+def _(node: n.Compare, to: Reading) -> Any:
+    return sympy.Piecewise((1, _relation(node, to)), (0, True))
+
+
+@translate.register
+def _(node: n.Where, to: Reading) -> Any:
+    condition = node.condition
+    relation = _relation(condition, to) if isinstance(condition, n.Compare) else sympy.Ne(to.of(condition), 0)
+    return sympy.Piecewise((to.of(node.x), relation), (to.of(node.y), True))
+
+
+def _relation(node: n.Compare, to: Reading) -> Any:
+    return _COMPARE[node.op](to.of(node.x), to.of(node.y))
+
+
+_UNARY = {
+    "exp": sympy.exp,
+    "log": sympy.log,
+    "tanh": sympy.tanh,
+    "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
+    "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
+    "abs": sympy.Abs,
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "floor": sympy.floor,
+    "sign": sympy.sign,
+    "lgamma": sympy.loggamma,
+    "digamma": sympy.digamma,
+}
+_COMPARE = {"lt": sympy.Lt, "le": sympy.Le, "gt": sympy.Gt, "ge": sympy.Ge, "eq": sympy.Eq, "ne": sympy.Ne}
+
+
+# --- axes ------------------------------------------------------------------------------------------------------
+@translate.register
+def _(node: n.Reduce, to: Reading) -> Any:
+    kind = "linear" if node.op in ("sum", "mean") else "opaque"
+    if node.over == "event":
+        return to.structure(f"{node.op}_event", node, node.x, kind=kind)
+    over = reduced(node)
+    name = node.op if node.over == "data" else "_".join((node.op, *node.over))
+    return to.structure(name, node, node.x, *(mask(a) for a in over if a.mask), kind=kind)
+
+
+def reduced(node: n.Reduce) -> tuple[Axis, ...]:
+    """The axes that a reduction over the data or over named axes takes away."""
+    return tuple(a for a in node.x.type.axes if (a.data if node.over == "data" else a.name in node.over))
+
+
+def mask(axis: Axis) -> n.Symbol:
+    """The column that says which rows along an axis count."""
+    assert axis.mask is not None
+    batch = batch_of(axis.source)
+    return n.Symbol(axis.mask, 0, (axis,) if axis.name == batch.name else (batch, axis), None)
+
+
+@translate.register
+def _(node: n.Arg, to: Reading) -> Any:
+    return to.structure(f"arg{node.op}_{node.axis}", node, node.x)
+
+
+@translate.register
+def _(node: n.At, to: Reading) -> Any:
+    return to.structure(f"at_{node.axis}", node, node.x, node.index)
+
+
+@translate.register
+def _(node: n.Rename, to: Reading) -> Any:
+    return to.structure(f"move_{node.source or 'event'}_to_{node.target or 'event'}", node, node.x)
+
+
+@translate.register
+def _(node: n.Shift, to: Reading) -> Any:
+    if node.offset > 0:
+        return to.structure(f"next_{node.axis}", node, node.x)
+    axis = node.x.type.axis(node.axis)
+    masks = (mask(axis),) if axis.mask else ()
+    return to.structure(f"prev_{node.axis}", node, node.x, node.first or n.Number(0, None), *masks)
+
+
+@translate.register
+def _(node: n.Join, to: Reading) -> Any:
+    return to.structure("join" if node.axis is None else f"stack_{node.axis.name}", node, *node.items)
+
+
+# --- structure -------------------------------------------------------------------------------------------------
+@translate.register
+def _(node: n.Call, to: Reading) -> Any:
+    return to.opaque(_called(node), (node.net, node.role, None), node, *node.args)
+
+
+def _called(node: n.Call) -> str:
+    return node.net.name if node.role == "live" else f"{node.net.name}_{node.role}"
+
+
+@translate.register
+def _(node: n.Item, to: Reading) -> Any:
+    if isinstance(node.x, n.Call):
+        meaning = (node.x.net, node.x.role, node.index)
+        return to.opaque(f"{_called(node.x)}_{node.index}", meaning, node, *node.x.args)
+    assert isinstance(node.x, n.Recursion)
+    return _recursion(node.x, node, node.index, to)
+
+
+@translate.register
+def _(node: n.StopGradient, to: Reading) -> Any:
+    return to.structure("stop_gradient", node, node.x, kind="held")
+
+
+@translate.register
+def _(node: n.Derivative, to: Reading) -> Any:
+    return to.opaque(node.op, node, node, node.y, *node.wrt, *node.tangents)
+
+
+@translate.register
+def _(node: n.Recursion, to: Reading) -> Any:
+    return _recursion(node, node, 0, to)
+
+
+def _recursion(recursion: n.Recursion, node: Expr, index: int, to: Reading) -> Any:
+    return to.opaque(f"recursion_{recursion.axis}", (recursion, index), node, recursion.outputs[index], *recursion.inits)
+
+
+@translate.register
+def _(node: n.Definition, to: Reading) -> Any:
+    return to.of(node.body)
