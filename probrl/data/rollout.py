@@ -1,0 +1,132 @@
+"""The steps that a policy just took, as the columns that a program reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from probrl.errors import NonFiniteError
+
+Array = np.ndarray[Any, Any]
+
+
+class Rollout:
+    r"""Preallocated columns of ``steps`` steps of ``num_envs`` environments, laid out (environment, time, ...).
+
+    ========== ============== =====================================================================================
+    column     shape          meaning
+    ========== ============== =====================================================================================
+    s          ``(N, T, *o)`` what the action was chosen on
+    a          ``(N, T, *a)`` the action as the policy drew it (before any clipping by the environment)
+    a_log_prob ``(N, T)``     what the policy said of it: :math:`\log \pi_{behavior}(a | s)`
+    r          ``(N, T)``     reward
+    s_next     ``(N, T, *o)`` what the action led to; at an end the true last observation of that episode
+    terminated ``(N, T)``     the episode reached a state without a future
+    ended      ``(N, T)``     terminated or truncated
+    valid      ``(N, T)``     the action was executed; a row that is not holds the last observation of an episode
+    ========== ============== =====================================================================================
+
+    Args:
+        num_envs: N, environments.
+        steps: T, steps of each.
+        observation: shape of one observation.
+        action: shape of one action; ``()`` for a discrete one.
+        discrete: whether actions are whole numbers.
+        observation_dtype: numpy name; what is not an integer type is kept as float32.
+
+    Example:
+        >>> rollout = Rollout(num_envs=2, steps=3, observation=(4,), action=(), discrete=True)
+        >>> {name: tuple(column.shape) for name, column in rollout.columns().items()}["s_next"]
+        (2, 3, 4)
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        steps: int,
+        observation: tuple[int, ...],
+        action: tuple[int, ...],
+        discrete: bool,
+        observation_dtype: str = "float32",
+    ) -> None:
+        self.num_envs, self.steps, self.filled = num_envs, steps, 0
+        integer = np.issubdtype(np.dtype(observation_dtype), np.integer)
+        seen = torch.from_numpy(np.zeros(0, observation_dtype)).dtype if integer else torch.float32
+        rows = (num_envs, steps)
+        self._columns: dict[str, Tensor] = {
+            "s": torch.zeros(*rows, *observation, dtype=seen),
+            "a": torch.zeros(*rows, *action, dtype=torch.int64 if discrete else torch.float32),
+            "a_log_prob": torch.zeros(rows),
+            "r": torch.zeros(rows),
+            "s_next": torch.zeros(*rows, *observation, dtype=seen),
+            "terminated": torch.zeros(rows, dtype=torch.bool),
+            "ended": torch.zeros(rows, dtype=torch.bool),
+            "valid": torch.zeros(rows, dtype=torch.bool),
+        }
+        # Views of one step, made once: writing through them costs a fifth of indexing a tensor each time.
+        views = [column.numpy() for name, column in self._columns.items() if name != "s"]
+        self._rows = [tuple(view[:, t] for view in views) for t in range(steps)]
+        self._seen = [self._columns["s"][:, t] for t in range(steps)]
+        self._seen_rows = [seen.numpy() for seen in self._seen]
+
+    def observe(self, observation: Array) -> Tensor:
+        """Writes what the next action is chosen on, and gives it back as a tensor ``(N, *o)`` of the column's type."""
+        self._seen_rows[self.filled][...] = observation
+        return self._seen[self.filled]
+
+    def record(
+        self,
+        action: Array,
+        log_prob: Array,
+        reward: Array,
+        next_observation: Array,
+        terminated: Array,
+        truncated: Array,
+        valid: Array,
+    ) -> None:
+        """Writes what was done and what it led to, and goes on to the next step; the arrays may be reused."""
+        a, a_log_prob, r, s_next, dead, ended, counts = self._rows[self.filled]
+        a[...] = action
+        a_log_prob[...] = log_prob
+        r[...] = reward
+        s_next[...] = next_observation
+        dead[...] = terminated
+        np.logical_or(terminated, truncated, out=ended)
+        counts[...] = valid
+        self.filled += 1
+
+    @property
+    def full(self) -> bool:
+        """Whether every step has been written."""
+        return self.filled == self.steps
+
+    def clear(self) -> None:
+        """Begins again; the tensors are kept and will be written over."""
+        self.filled = 0
+
+    def columns(self, device: torch.device | str | None = None) -> dict[str, Tensor]:
+        """The columns as a batch; on the CPU the tensors are the storage itself, which the next rollout overwrites."""
+        if device is None or torch.device(device).type == "cpu":
+            return dict(self._columns)
+        return {name: column.to(device, non_blocking=True) for name, column in self._columns.items()}
+
+    def check_finite(self) -> None:
+        """Refuses what an environment or a policy made of NaN or infinity.
+
+        Errors:
+            NonFiniteError naming the column, the environment's index and the step.
+        """
+        for name in ("s", "a", "a_log_prob", "r", "s_next"):
+            column = self._columns[name]
+            # one reduction over everything: a sum is finite unless a term is not, or the numbers are absurdly large
+            if column.is_floating_point() and not bool(torch.isfinite(column.sum())):
+                bad = torch.nonzero(~torch.isfinite(column))
+                if len(bad):
+                    env, step = bad[0, :2].tolist()
+                    value = float(column[tuple(bad[0])])
+                    meaning = {"r": "the reward", "a": "the action", "a_log_prob": "the log-probability of the action"}
+                    what = meaning.get(name, "the observation")
+                    raise NonFiniteError(f"{what} is {value} in environment {env} at step {step} of the rollout")

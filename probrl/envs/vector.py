@@ -1,0 +1,172 @@
+"""Environments that step together, with the ends of episodes made the same under every autoreset mode."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from probrl.envs.spaces import Discrete, Spaces, read_spaces
+from probrl.errors import EnvironmentError
+
+Array = np.ndarray[Any, Any]
+
+
+class Transition(NamedTuple):
+    """What one step of all environments gave; the arrays may be overwritten by the next step.
+
+    Attributes:
+        observation: ``(N, ...)``, what the next action will be chosen on.
+        reward: ``(N,)``.
+        next_observation: ``(N, ...)``, what the action led to: at an end the true last observation, never that of the
+            episode which follows.
+        terminated: ``(N,)``, whether the episode reached a state without a future.
+        truncated: ``(N,)``, whether the episode was cut, its future merely not seen.
+        valid: ``(N,)``, whether the action was executed; where it was not, the row holds the last observation of an
+            episode and is no step.
+    """
+
+    observation: Array
+    reward: Array
+    next_observation: Array
+    terminated: Array
+    truncated: Array
+    valid: Array
+
+
+class EpisodeLog:
+    """Returns and lengths of the episodes that ended, and of those under way.
+
+    Args:
+        num_envs: how many environments step together.
+        window: how many finished episodes are remembered.
+    """
+
+    def __init__(self, num_envs: int, window: int = 100) -> None:
+        self.returns: deque[float] = deque(maxlen=window)
+        self.lengths: deque[int] = deque(maxlen=window)
+        self.finished = 0
+        self._return = np.zeros(num_envs)
+        self._length = np.zeros(num_envs, dtype=np.int64)
+
+    def clear(self) -> None:
+        """Forgets the episodes under way; the finished ones stay."""
+        self._return[:] = 0
+        self._length[:] = 0
+
+    def add(self, reward: Array, ended: Array, valid: Array) -> list[int]:
+        """Counts one step of all environments and names those whose episode ended with it."""
+        self._return += reward
+        self._length += valid
+        if not ended.any():
+            return []
+        over: list[int] = np.flatnonzero(ended).tolist()
+        for i in over:
+            self.returns.append(float(self._return[i]))
+            self.lengths.append(int(self._length[i]))
+        self.finished += len(over)
+        self._return[over] = 0
+        self._length[over] = 0
+        return over
+
+
+class Environments:
+    """Environments that step together; made by :func:`probrl.envs.make`.
+
+    Args:
+        vector: gymnasium's vector environment.
+        name: what it is called in messages.
+
+    Attributes:
+        spaces: what one environment shows and takes.
+        num_envs: how many there are.
+        episodes: returns and lengths of what was played.
+        resets: how often all of them were started anew.
+
+    Errors:
+        EnvironmentError for spaces that are not supported, an autoreset mode that is not stated, and NaN rewards.
+    """
+
+    def __init__(self, vector: VectorEnv, name: str = "environment") -> None:
+        self.vector, self.name = vector, name
+        self.num_envs = int(vector.num_envs)
+        self.spaces: Spaces = read_spaces(vector.single_observation_space, vector.single_action_space)
+        self.mode = _mode(vector, name)
+        self.episodes = EpisodeLog(self.num_envs)
+        self.resets = 0
+        self._over = np.zeros(self.num_envs, dtype=bool)
+        self._all_valid = np.ones(self.num_envs, dtype=bool)
+        action = self.spaces.action
+        self._start = action.start if isinstance(action, Discrete) else 0
+        self._bounds: tuple[Array, Array] | None = None
+        if not isinstance(action, Discrete):
+            low, high = (np.array(side, np.float32).reshape(action.shape) for side in (action.low, action.high))
+            self._bounds = low, high
+            self._box = (self.num_envs, *action.shape)
+
+    def reset(self, seed: int | None = None) -> Array:
+        """Starts every environment anew; the first observations, ``(N, ...)``."""
+        observation, _ = self.vector.reset(seed=seed)
+        self._over = np.zeros(self.num_envs, dtype=bool)
+        self.episodes.clear()
+        self.resets += 1
+        return self._checked(observation)
+
+    def step(self, action: Array) -> Transition:
+        """Executes one action per environment; what is outside a box is clipped into it.
+
+        Args:
+            action: ``(N,)`` whole numbers from 0, or ``(N, dim)`` reals.
+        """
+        if self._bounds is not None:
+            action = np.clip(action.reshape(self._box), *self._bounds)
+        elif self._start:
+            action = action + self._start
+        observation, reward, terminated, truncated, info = self.vector.step(action)
+        ended = terminated | truncated
+        next_observation, valid = observation, self._all_valid
+        if self.mode is AutoresetMode.NEXT_STEP:
+            if self._over.any():
+                valid = ~self._over
+            self._over = ended
+        elif ended.any():
+            next_observation, observation = self._same_step(observation, ended, info)
+        self.episodes.add(reward, ended, valid)
+        return Transition(observation, reward, next_observation, terminated, truncated, valid)
+
+    def close(self) -> None:
+        """Frees what the environments hold."""
+        self.vector.close()
+
+    def _same_step(self, observation: Array, ended: Array, info: dict[str, Any]) -> tuple[Array, Array]:
+        # the observation after the action, and the one that the next action is chosen on
+        if self.mode is AutoresetMode.DISABLED:
+            last = np.array(observation)
+            observation, _ = self.vector.reset(options={"reset_mask": ended.copy()})
+            return last, observation
+        final = info.get("final_obs", info.get("final_observation"))
+        if final is None:
+            raise EnvironmentError(f"{self.name} resets in the same step but gives no 'final_obs' in its infos")
+        last = np.array(observation)
+        for i in np.flatnonzero(ended):
+            last[i] = final[i]
+        return last, observation
+
+    def _checked(self, observation: Array) -> Array:
+        shape = (self.num_envs, *self.spaces.observation.shape)
+        if getattr(observation, "shape", None) != shape:
+            got = getattr(observation, "shape", type(observation).__name__)
+            raise EnvironmentError(f"{self.name} declares observations of shape {shape[1:]} but gave, in all, {got}")
+        return observation
+
+
+def _mode(vector: VectorEnv, name: str) -> AutoresetMode:
+    mode = vector.metadata.get("autoreset_mode")
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        raise EnvironmentError(
+            f"{name} does not say when it resets: set metadata['autoreset_mode'] to a gymnasium.vector.AutoresetMode"
+        ) from None

@@ -1,0 +1,10 @@
+"""The loops that feed data to compiled programs: agents, trainers, evaluation, checkpoints and run folders."""
+
+from probrl.training.agent import Agent
+from probrl.training.assembly import agent_of
+from probrl.training.checkpoint import load
+from probrl.training.evaluation import Evaluation
+from probrl.training.on_policy import OnPolicyTrainer
+from probrl.training.settings import Settings
+
+__all__ = ["Agent", "Evaluation", "OnPolicyTrainer", "Settings", "agent_of", "load"]

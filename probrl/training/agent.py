@@ -1,0 +1,292 @@
+"""The one agent: a declaration of formulas, joined with environments, a trainer and a place on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make
+from probrl.errors import DataError, EnvironmentError
+from probrl.training.acting import chooser, sampler
+from probrl.training.evaluation import Evaluation, play, summarise
+from probrl.training.run import Metrics
+from probrl.training.settings import Settings, whole_number
+
+if TYPE_CHECKING:
+    from probrl.training.on_policy import OnPolicyTrainer
+
+EVALUATION_SEED = 1_000_003  # added to the agent's own: episodes that it has not learned from
+
+
+class Agent:
+    """Acts, learns, prints what it learns by, and is saved. Made by ``pr.PPO(env, ...)`` and by ``pr.load(path)``.
+
+    Args:
+        algorithm: the declaration: a frozen dataclass of hyper-parameters with ``declare(spaces, **parts)``.
+        env: an id, a callable, an environment or a vector environment; None with ``spaces`` only predicts.
+        settings: seed, device, backend, run folder, progress bar.
+        spaces: what it sees and does; None reads them from the environment.
+        parts: the user's own ``actor``, ``critic`` or ``loss`` in place of the declared ones.
+
+    Attributes:
+        declaration: the formulas: ``actor``, ``critic``, ``loss`` and ``program``.
+        metrics: the rows of numbers of all learning so far.
+        timesteps: how many steps of the environment it has learned from.
+        iteration: how many rollouts it has learned from.
+    """
+
+    def __init__(
+        self,
+        algorithm: Any,
+        env: EnvLike | None,
+        settings: Settings | None = None,
+        spaces: Spaces | None = None,
+        parts: dict[str, Any] | None = None,
+    ) -> None:
+        self.algorithm, self.env, self.settings = algorithm, env, settings or Settings()
+        self.parts = {name: part for name, part in (parts or {}).items() if part is not None}
+        self._environments: Environments | None = None
+        self.spaces: Spaces = spaces or self.environments.spaces
+        # the networks' first weights come from the seed; the user's own random stream is left as it was
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            self.declaration = algorithm.declare(self.spaces, **self.parts)
+        for network in self.networks().values():
+            network.to(self.settings.device)
+        self.metrics = Metrics()
+        self.timesteps = 0
+        self.iteration = 0
+        self._update: Any = None
+        self._kept_state: dict[str, Any] = {}  # of a checkpoint, until the program is compiled
+        self._trainer: OnPolicyTrainer | None = None
+        self._generator = torch.Generator(self.settings.device).manual_seed(self.settings.seed)
+        self._choose: Callable[..., Any] | None = None
+        self._sample: Callable[..., Any] | None = None
+
+    # --- what it is --------------------------------------------------------------------------------------------
+    @property
+    def actor(self) -> Any:
+        """The policy."""
+        return self.declaration.actor
+
+    @property
+    def critic(self) -> Any:
+        """The value that the policy is judged by."""
+        return self.declaration.critic
+
+    @property
+    def loss(self) -> Any:
+        """The expression that is minimised."""
+        return self.declaration.loss
+
+    @property
+    def program(self) -> Any:
+        """Every update, in the order in which it runs."""
+        return self.declaration.program
+
+    @property
+    def digest(self) -> str:
+        """A hash of the equations that it learns by."""
+        return str(self.program.digest)
+
+    def latex(self, **options: Any) -> str:
+        """Every equation that is trained, as LaTeX."""
+        return str(self.program.latex(**options))
+
+    def print_latex(self, **options: Any) -> None:
+        """Prints every equation that is trained; rendered in a notebook."""
+        self.program.print_latex(**options)
+
+    def text(self, **options: Any) -> str:
+        """Every equation that is trained, as unicode text."""
+        return str(self.program.text(**options))
+
+    def png(self, path: Any = None, **options: Any) -> Any:
+        """Every equation that is trained, as a picture."""
+        return self.program.png(path, **options)
+
+    @property
+    def code(self) -> str:
+        """The source of the update's graph."""
+        return str(self.program.code)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def __repr__(self) -> str:
+        name, env = type(self.algorithm).__name__, self.env_name or "spaces only"
+        return f"{name}({env!r}, seed={self.settings.seed}, timesteps={self.timesteps})"
+
+    @property
+    def env_name(self) -> str | None:
+        """What the environment is called, or None without one."""
+        if isinstance(self.env, str):
+            return self.env
+        return self._environments.name if self._environments is not None else None
+
+    @property
+    def environments(self) -> Environments:
+        """The environments it learns in; made when they are first asked for, since predicting needs no simulator."""
+        if self._environments is None:
+            if self.env is None:
+                raise EnvironmentError("this agent has no environment: hand one over, as in load(path, env=...)")
+            copies = whole_number("num_envs", self.algorithm.num_envs) if _many(self.env) else None
+            self._environments = make(self.env, copies)
+        return self._environments
+
+    @property
+    def update(self) -> Any:
+        """The compiled program: ``update(batch)`` learns once from a batch and gives metrics."""
+        if self._update is None:
+            self._update = self.program.compile(backend=self.settings.backend, seed=self.settings.seed)
+            if self._kept_state:
+                self._update.load_state_dict(self._kept_state)
+        return self._update
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """The modules whose weights are the agent, by name."""
+        found = {name: getattr(self.declaration, name, None) for name in ("actor", "critic")}
+        return {name: module for name, module in found.items() if isinstance(module, torch.nn.Module)}
+
+    # --- what it does ------------------------------------------------------------------------------------------
+    def learn(self, total_timesteps: int, callback: Callable[[OnPolicyTrainer], bool | None] | None = None) -> Agent:
+        """Plays and learns for some more steps; called again, it goes on.
+
+        Args:
+            total_timesteps: steps of the environment, over all its copies; rounded up to whole rollouts.
+            callback: called after every update with the trainer; returning False ends the learning.
+
+        Errors:
+            DataError for a number that is not a positive whole one; NonFiniteError naming the term and the step.
+        """
+        from probrl.training.on_policy import OnPolicyTrainer
+
+        whole_number("total_timesteps", total_timesteps)
+        if self._trainer is None:
+            self._trainer = OnPolicyTrainer(self.env, self)
+        self._trainer.learn(total_timesteps, callback)
+        return self
+
+    def predict(self, observation: Any, deterministic: bool = True) -> Any:
+        """The action for one observation, or the actions for many.
+
+        Args:
+            observation: an array or tensor of the observation's shape, or of ``(n, *shape)``.
+            deterministic: the likeliest action; False draws one.
+
+        Returns:
+            An action as the environment takes it; an array of them, ``(n, ...)``, for many observations.
+
+        Errors:
+            DataError for an observation of another shape.
+        """
+        shape = self.spaces.observation.shape
+        array = observation.detach().cpu().numpy() if isinstance(observation, torch.Tensor) else np.asarray(observation)
+        one = array.shape == shape
+        if not one and array.shape[1:] != shape:
+            many = ", ".join(["n", *map(str, shape)])
+            raise DataError(f"one observation has shape {shape}, many have ({many}); got {array.shape}")
+        seen = torch.from_numpy(np.array(array[None] if one else array))
+        seen = seen.to(self.settings.device, torch.float32 if seen.is_floating_point() else None)
+        with torch.no_grad():
+            actions = self.chooser()(seen) if deterministic else self.sampler()(seen)[0]
+        return self._executable(actions.cpu().numpy(), one)
+
+    def evaluate(
+        self, episodes: int = 20, deterministic: bool = True, env: EnvLike | None = None, seed: int | None = None
+    ) -> Evaluation:
+        """Plays whole episodes without learning from them.
+
+        Args:
+            episodes: how many.
+            deterministic: the likeliest action; False draws them.
+            env: another environment than the one it was made with.
+            seed: of the first resets; None derives one from the agent's, other than those it learned from.
+
+        Example:
+            ``agent.evaluate(episodes=20).mean``
+        """
+        whole_number("episodes", episodes)
+        source = self.env if env is None else env
+        if source is None:
+            raise EnvironmentError("this agent has no environment: hand one over, as in evaluate(env='CartPole-v1')")
+        own = source is self.env and not _many(source)
+        environments = self.environments if own else make(source, min(episodes, 32) if _many(source) else None)
+        if environments.spaces != self.spaces:
+            raise EnvironmentError(f"{environments.name} has other spaces than the agent: {environments.spaces}")
+        sample = self.sampler()
+        choose = self.chooser() if deterministic else lambda seen: sample(seen)[0]
+        seed = self.settings.seed + EVALUATION_SEED if seed is None else whole_number("seed", seed, least=0)
+        learned_from, environments.episodes = environments.episodes, EpisodeLog(environments.num_envs)
+        try:
+            returns, lengths = play(environments, choose, episodes, seed, self.settings.device)
+        finally:
+            environments.episodes = learned_from
+            if _many(source):
+                environments.close()
+        return summarise(returns, lengths, deterministic)
+
+    def sampler(self) -> Callable[..., Any]:
+        """One call per step: observations to actions and their log-probabilities."""
+        if self._sample is None:
+            self._sample = sampler(self.actor, self._generator)
+        return self._sample
+
+    def chooser(self) -> Callable[..., Any]:
+        """One call per step: observations to the likeliest actions."""
+        if self._choose is None:
+            self._choose = chooser(self.actor)
+        return self._choose
+
+    # --- where it is kept --------------------------------------------------------------------------------------
+    def save(self, path: str | Path) -> Path:
+        """Writes weights, optimiser, equations and metrics to a folder; an older checkpoint in it is replaced.
+
+        Errors:
+            CheckpointError if the folder holds something else, which is left as it was.
+        """
+        from probrl.training import checkpoint
+
+        return checkpoint.save(self, path)
+
+    def keep_in(self, path: str | Path) -> Path:
+        """Makes a new run folder, explains the run in it, and writes metrics there as they come.
+
+        Errors:
+            DataError if the folder exists and is not empty.
+        """
+        from probrl.training import checkpoint, run
+
+        folder = run.new_folder(path)
+        run.explain(folder, checkpoint.configuration(self), self.latex(), self.text())
+        self.metrics.keep_in(folder)
+        return folder
+
+    def update_state(self) -> dict[str, Any]:
+        """The optimisers', schedules' and moved copies' state, in types that torch reads without running code."""
+        return self._update.state_dict() if self._update is not None else self._kept_state
+
+    def take_update_state(self, state: dict[str, Any]) -> None:
+        """Takes over such a state."""
+        self._kept_state = state
+        if self._update is not None and state:
+            self._update.load_state_dict(state)
+
+    # --- inside ------------------------------------------------------------------------------------------------
+    def _executable(self, actions: np.ndarray[Any, Any], one: bool) -> Any:
+        space = self.spaces.action
+        if isinstance(space, Discrete):
+            actions = actions + space.start
+            return int(actions[0]) if one else actions
+        low, high = (np.array(side, np.float32) for side in (space.low, space.high))
+        actions = np.clip(actions, low, high).reshape(-1, *space.shape)
+        return actions[0] if one else actions
+
+
+def _many(env: EnvLike) -> bool:
+    """Whether any number of copies can be made of it."""
+    return isinstance(env, str) or (callable(env) and not hasattr(env, "step"))

@@ -1,0 +1,76 @@
+"""The algorithms there are, found by walking the package that holds them."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from typing import Any
+
+from probrl.errors import CheckpointError, DataError
+from probrl.training.settings import nearest
+
+
+def algorithm_names() -> list[str]:
+    """One name per file of ``probrl.algorithms``."""
+    import probrl.algorithms as package
+
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+
+
+def algorithm_class(name: str) -> type[Any]:
+    """The declaration that a name stands for: the dataclass with a ``declare`` method in the file of that name.
+
+    Errors:
+        DataError for an unknown name, with the nearest one.
+    """
+    known = algorithm_names()
+    if name not in known:
+        raise DataError(f"no algorithm is called {name!r}: {nearest(name, known)}")
+    module = importlib.import_module(f"probrl.algorithms.{name}")
+    for found in vars(module).values():
+        declared = isinstance(found, type) and dataclasses.is_dataclass(found) and hasattr(found, "declare")
+        if declared and found.__module__ == module.__name__:
+            return found
+    raise DataError(f"probrl.algorithms.{name} declares no algorithm: it needs a dataclass with a 'declare' method")
+
+
+def name_of_algorithm(algorithm: Any) -> str:
+    """What an algorithm is called on disk and in the shell: its file's name, or its class's for a user's own."""
+    cls = type(algorithm)
+    package, _, last = cls.__module__.rpartition(".")
+    return last if package == "probrl.algorithms" else cls.__name__.lower()
+
+
+def is_ours(algorithm: Any) -> bool:
+    """Whether the algorithm is one of this package's files, so that its name is enough to make it again."""
+    return type(algorithm).__module__.startswith("probrl.algorithms.")
+
+
+def hyper_parameters(algorithm: Any) -> dict[str, Any]:
+    """The fields of a declaration by name."""
+    return {f.name: getattr(algorithm, f.name) for f in dataclasses.fields(algorithm) if f.init}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON gives the value back as it was."""
+    if isinstance(value, (tuple, list)):
+        return all(is_plain(v) for v in value)
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def restore_algorithm(name: str, hyper: dict[str, Any]) -> Any:
+    """A declaration made again from what a manifest says.
+
+    Errors:
+        CheckpointError if this release has no such algorithm or hyper-parameter.
+    """
+    try:
+        cls = algorithm_class(name)
+    except DataError as error:
+        raise CheckpointError(f"{error}; for one of your own write load(path, algorithm=...)") from error
+    known = {f.name for f in dataclasses.fields(cls) if f.init}
+    for key in hyper:
+        if key not in known:
+            raise CheckpointError(f"{name} has no hyper-parameter {key!r}: {nearest(key, known)}")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in hyper.items()})

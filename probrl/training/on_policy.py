@@ -1,0 +1,116 @@
+"""The on-policy loop: play some steps with the current policy, run the program on them, forget them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from probrl.envs import EnvLike, make
+from probrl.errors import EnvironmentError, NonFiniteError
+from probrl.training.collector import Collector
+from probrl.training.progress import ProgressBar
+from probrl.training.settings import whole_number
+
+if TYPE_CHECKING:
+    from probrl.training.agent import Agent
+
+Callback = Callable[["OnPolicyTrainer"], bool | None]
+
+
+class OnPolicyTrainer:
+    """Joins an agent with environments; ``agent.learn`` makes one, and so may anybody who wants the loop in hand.
+
+    Args:
+        env: what is played; None is the agent's own.
+        agent: who plays and learns.
+
+    Attributes:
+        collector: plays the environments.
+        metrics: the newest row.
+
+    Example:
+        ``OnPolicyTrainer("CartPole-v1", agent).learn(10_000)``
+    """
+
+    def __init__(self, env: EnvLike | None, agent: Agent) -> None:
+        self.agent = agent
+        if env is None or env is agent.env:
+            environments = agent.environments
+        else:
+            environments = make(env, agent.algorithm.num_envs if isinstance(env, str) else None)
+        if environments.spaces != agent.spaces:
+            raise EnvironmentError(f"{environments.name} has other spaces than the agent: {environments.spaces}")
+        steps = whole_number("num_steps", agent.algorithm.num_steps)
+        settings = agent.settings
+        # where a loaded agent goes on, its environments start from another seed than they did at first
+        self.collector = Collector(
+            environments, agent.sampler(), steps, settings.seed + agent.timesteps, settings.device
+        )
+        self.environments = environments
+        self.metrics: dict[str, float] = {}
+
+    def learn(self, total_timesteps: int, callback: Callback | None = None) -> None:
+        """Plays and learns for some more steps; see :meth:`Agent.learn`."""
+        agent, began = self.agent, self.agent.timesteps
+        goal = began + whole_number("total_timesteps", total_timesteps)
+        start = time.perf_counter()
+        with ProgressBar(goal, began, agent.settings.progress) as bar:
+            while agent.timesteps < goal:
+                row = self.step(agent.timesteps / goal)
+                seconds = time.perf_counter() - start
+                row["seconds"] = seconds
+                row["steps_per_second"] = (agent.timesteps - began) / seconds
+                agent.metrics.add(row)
+                bar.update(agent.timesteps, row)
+                if callback is not None and callback(self) is False:
+                    break
+
+    def step(self, progress: float) -> dict[str, float]:
+        """One rollout and one run of the program on it.
+
+        Args:
+            progress: how far the learning is, 0 to 1: what ``pr.progress`` stands for.
+
+        Errors:
+            NonFiniteError naming the terms that are NaN or infinite, and the step; the weights stay those of before.
+        """
+        agent, update = self.agent, self.agent.update
+        rollout = self.collector.collect()
+        update.progress = progress
+        metrics = update(rollout.columns(agent.settings.device))
+        agent.iteration += 1
+        agent.timesteps += rollout.num_envs * rollout.steps
+        row = {"timesteps": agent.timesteps, "iteration": agent.iteration, **self._episodes()}
+        row.update({name: float(value) for name, value in metrics.items()})
+        self.metrics = row
+        refuse_non_finite(row, list(metrics))
+        return row
+
+    def _episodes(self) -> dict[str, float]:
+        log = self.environments.episodes
+        played = bool(log.returns)
+        return {
+            "episodes": log.finished,
+            "episode_return": float(np.mean(log.returns)) if played else math.nan,
+            "episode_length": float(np.mean(log.lengths)) if played else math.nan,
+        }
+
+
+def refuse_non_finite(row: dict[str, float], names: list[str]) -> None:
+    """Stops a learning that an update refused.
+
+    Errors:
+        NonFiniteError naming the terms and the step.
+    """
+    if row.get("finite", 1.0) >= 1.0:
+        return
+    bad = [name for name in names if name != "finite" and not math.isfinite(row[name])]
+    what = ", ".join(bad) if bad else "the gradient"
+    raise NonFiniteError(
+        f"{what} is not finite at step {int(row['timesteps'])} (update {int(row['iteration'])}): "
+        "that update was refused, the weights are those of before"
+    )

@@ -1,0 +1,146 @@
+"""A folder that explains a run: configuration, versions, equations and metrics."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import platform
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from probrl.errors import DataError
+
+EXPLANATIONS = ("config.json", "equations.tex", "equations.txt", "metrics.jsonl", "metrics.csv")
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Writes a whole file or nothing: a temporary beside it takes its place in one step."""
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def versions() -> dict[str, str]:
+    """What this runs on: Python and the packages that decide the numbers."""
+    found = {"python": platform.python_version()}
+    for package in ("probrl", "torch", "numpy", "gymnasium", "pixyz", "sympy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def new_folder(path: str | Path) -> Path:
+    """Makes the folder of a run.
+
+    Errors:
+        DataError if it exists and holds something, or cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise DataError(f"the run folder {str(path)!r} exists and is not empty: name another one, or remove it")
+    except OSError as error:
+        raise DataError(f"the run folder {str(path)!r} cannot be made: {error.strerror or error}") from error
+    return folder
+
+
+def plain(value: Any) -> Any:
+    """A value that JSON knows: what is not finite becomes null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+class Metrics:
+    """Rows of numbers by name: kept in memory and, with a folder, appended to ``metrics.jsonl`` and ``metrics.csv``.
+
+    Args:
+        folder: where the two files go; None keeps the rows in memory.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._folder: Path | None = None
+        self._columns: list[str] = []
+        if folder is not None:
+            self.keep_in(folder)
+
+    def keep_in(self, folder: Path) -> None:
+        """Writes the rows so far into a folder, and the later ones as they come."""
+        self._folder = folder
+        write_atomic(folder / "metrics.jsonl", "".join(_json_row(row) for row in self.rows))
+        self._rewrite_csv(folder)
+
+    def write_to(self, folder: Path) -> None:
+        """Writes the rows so far into a folder, once."""
+        if folder != self._folder:
+            write_atomic(folder / "metrics.jsonl", "".join(_json_row(row) for row in self.rows))
+            write_atomic(folder / "metrics.csv", self._table())
+
+    def add(self, row: dict[str, float]) -> None:
+        """One more row."""
+        self.rows.append(row)
+        if self._folder is None:
+            return
+        with open(self._folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(_json_row(row))
+        if any(name not in self._columns for name in row):
+            self._rewrite_csv(self._folder)  # a metric that appears later gets a column of its own
+            return
+        with open(self._folder / "metrics.csv", "a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerow([row.get(name, "") for name in self._columns])
+
+    def _rewrite_csv(self, folder: Path) -> None:
+        self._columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        write_atomic(folder / "metrics.csv", self._table())
+
+    def _table(self) -> str:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        if not columns:
+            return ""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        writer.writerows([row.get(name, "") for name in columns] for row in self.rows)
+        return text.getvalue()
+
+
+def _json_row(row: dict[str, float]) -> str:
+    return json.dumps({name: plain(value) for name, value in row.items()}) + "\n"
+
+
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The rows that a run wrote; a last line that was cut off is left out."""
+    rows: list[dict[str, float]] = []
+    file = folder / "metrics.jsonl"
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        rows.append({name: math.nan if value is None else value for name, value in row.items()})
+    return rows
+
+
+def explain(folder: Path, config: dict[str, Any], latex: str, text: str) -> None:
+    """Writes what is run: ``config.json``, ``equations.tex`` and ``equations.txt``."""
+    write_atomic(folder / "config.json", json.dumps(config, indent=2, default=str) + "\n")
+    write_atomic(folder / "equations.tex", latex + "\n")
+    write_atomic(folder / "equations.txt", text + "\n")

@@ -1,0 +1,60 @@
+"""How an algorithm is run, as opposed to what it computes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from probrl.errors import DataError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an algorithm is run.
+
+    Args:
+        seed: of the networks, the actions, the minibatches and the environments.
+        device: where networks and updates live, as torch names it.
+        backend: of the compiled update: "auto", "inductor" or "eager".
+        run: the folder that metrics and checkpoints go to; None keeps them in memory.
+        progress: whether a progress bar is shown; None means when standard error is a terminal.
+
+    Errors:
+        DataError for a seed that is not a whole number from 0 on, an unknown device or backend.
+    """
+
+    seed: int = 1
+    device: str = "cpu"
+    backend: str = "auto"
+    run: str | None = None
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        whole_number("seed", self.seed, least=0)
+        if self.backend not in ("auto", "inductor", "aot_eager", "eager"):
+            raise DataError(f"backend is 'auto', 'inductor' or 'eager', not {self.backend!r}")
+        try:
+            device = torch.device(self.device)
+        except RuntimeError as error:
+            raise DataError(f"{self.device!r} is not a device: write 'cpu' or 'cuda'") from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise DataError(f"the device {self.device!r} was asked for, but torch sees no GPU here: write 'cpu'")
+
+
+def whole_number(name: str, value: object, least: int = 1) -> int:
+    """The value itself if it is a whole number of at least ``least``; a DataError that names it otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DataError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise DataError(f"{name} must be {'positive' if least == 1 else f'at least {least}'}, got {value}")
+    return value
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or all of them."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

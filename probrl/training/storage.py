@@ -1,0 +1,127 @@
+"""Checkpoints as files: weights in safetensors, the rest where torch reads it without running code, one manifest.
+
+A folder is replaced in one step: new files get names of their own, then the manifest that names them takes the old
+one's place, then what it no longer names is removed. Whoever is killed in between leaves the old state or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from probrl.errors import CheckpointError
+from probrl.training.run import EXPLANATIONS, write_atomic
+
+KIND, VERSION, MANIFEST = "probrl agent", 1, "manifest.json"
+
+
+def write(folder: Path, manifest: dict[str, Any], weights: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
+    """Writes or replaces the checkpoint of a folder.
+
+    Args:
+        folder: is made if it does not exist.
+        manifest: plain types; what says that the files belong to it is added here.
+        weights: tensors by name.
+        state: tensors, numbers, texts, lists and dicts: what else is needed to go on.
+
+    Errors:
+        CheckpointError if the folder holds something that is no checkpoint of this package, or cannot be written.
+    """
+    from safetensors.torch import save
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"{str(folder)!r} cannot be made: {error.strerror or error}") from error
+    old = _replaceable(folder)
+    # names that share memory would be refused, so each gets a copy of its own
+    tensors = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    files: dict[str, dict[str, str]] = {}
+    try:
+        for role, suffix, data in (("weights", "safetensors", tensors), ("state", "pt", buffer.getvalue())):
+            digest = hashlib.sha256(data).hexdigest()
+            name = f"{role}-{digest[:12]}.{suffix}"
+            write_atomic(folder / name, data)
+            files[role] = {"file": name, "sha256": digest}
+        whole = {"kind": KIND, "version": VERSION, **manifest, "files": files}
+        write_atomic(folder / MANIFEST, json.dumps(whole, indent=2) + "\n")
+    except OSError as error:
+        raise CheckpointError(f"{str(folder)!r} cannot be written: {error.strerror or error}") from error
+    for name in old - {entry["file"] for entry in files.values()}:
+        (folder / name).unlink(missing_ok=True)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a folder says of its checkpoint.
+
+    Errors:
+        CheckpointError if there is none, it is not this package's, damaged, or of another format version.
+    """
+    file = folder / MANIFEST
+    if not folder.exists():
+        raise CheckpointError(f"there is no run at {str(folder)!r}")
+    if not file.is_file():
+        raise CheckpointError(
+            f"{str(folder)!r} holds no {MANIFEST}: it is no run of this package, or saved nothing yet"
+        )
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{str(file)!r} is damaged: it is not JSON") from error
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise CheckpointError(f"{str(file)!r} was not written by this package")
+    if manifest.get("version") != VERSION:
+        raise CheckpointError(
+            f"{str(file)!r} has format version {manifest.get('version')!r}, this release reads {VERSION}: "
+            "load it with the release that wrote it"
+        )
+    return manifest
+
+
+def read(folder: Path, manifest: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The weights and the state that a manifest names.
+
+    Errors:
+        CheckpointError if a file is missing, cut off or not the one that was written.
+    """
+    from safetensors.torch import load
+
+    return load(_content(folder, manifest, "weights")), torch.load(
+        io.BytesIO(_content(folder, manifest, "state")), weights_only=True
+    )
+
+
+def _content(folder: Path, manifest: dict[str, Any], role: str) -> bytes:
+    try:
+        entry = manifest["files"][role]
+        file, digest = folder / Path(entry["file"]).name, entry["sha256"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{str(folder / MANIFEST)!r} is damaged: it does not name its {role}") from error
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{str(file)!r} cannot be read: {error.strerror or error}") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise CheckpointError(f"{str(file)!r} is cut off or changed: its checksum is not the manifest's")
+    return content
+
+
+def _replaceable(folder: Path) -> set[str]:
+    """The files that an earlier checkpoint of this folder named; refuses a folder that is someone else's."""
+    if (folder / MANIFEST).exists():
+        try:
+            manifest = read_manifest(folder)
+        except CheckpointError as error:
+            raise CheckpointError(f"nothing was written: {error}") from error
+        return {Path(entry["file"]).name for entry in manifest.get("files", {}).values()}
+    foreign = sorted(f.name for f in folder.iterdir() if f.name not in EXPLANATIONS and not f.name.startswith("."))
+    if foreign:
+        raise CheckpointError(f"nothing was written: {str(folder)!r} holds {foreign[0]!r} and no run of this package")
+    return set()
