@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import grad_and_value
 
-from tests.benchmarks.functional import Adam, gradients
+from tests.benchmarks.functional import AdamState, adam_state, adam_step
 from tests.benchmarks.timing import Contestant, medians, table
 
 Batch = dict[str, Tensor]
@@ -66,20 +67,22 @@ def hand_written_eager(nets: nn.ModuleDict, batch: Batch) -> Contestant:
 
 def hand_written_graph(nets: nn.ModuleDict, batch: Batch, unrolled: int = 1, backend: str = "inductor") -> Contestant:
     """A single functional graph; with `unrolled` minibatches it makes as many updates in one call."""
-    parameters = dict(nets.named_parameters())
-    adam = Adam(parameters, LR, max_grad_norm=NORM)
+    parameters = list(nets.parameters())
+    state = adam_state(parameters)
 
-    def loss(moved: dict[str, Tensor], part: Batch) -> Tensor:
-        policy = {name[7:]: value for name, value in moved.items() if name.startswith("policy.")}
-        value = {name[6:]: value for name, value in moved.items() if name.startswith("value.")}
-        logits = functional_call(nets["policy"], policy, (part["s"],))
-        return loss_of(logits, functional_call(nets["value"], value, (part["s"],)).squeeze(-1), part)
+    def perceptron(x: Tensor, values: Sequence[Tensor]) -> Tensor:
+        for layer in range(0, len(values), 2):
+            x = nn.functional.linear(x if layer == 0 else x.tanh(), values[layer], values[layer + 1])
+        return x
 
-    def updates(parameters: dict[str, Tensor], parts: list[Batch]) -> list[Tensor]:
+    def loss(values: list[Tensor], part: Batch) -> Tensor:
+        return loss_of(perceptron(part["s"], values[:6]), perceptron(part["s"], values[6:]).squeeze(-1), part)
+
+    def updates(parameters: list[Tensor], state: AdamState, parts: list[Batch]) -> list[Tensor]:
         values = []
         for part in parts:
-            gradient, value = gradients(loss, parameters, part)
-            adam.move(parameters, gradient)
+            gradient, value = grad_and_value(loss)(parameters, part)
+            adam_step(parameters, gradient, state, LR, NORM)
             values.append(value)
         return values
 
@@ -88,7 +91,7 @@ def hand_written_graph(nets: nn.ModuleDict, batch: Batch, unrolled: int = 1, bac
 
     def call() -> list[Tensor]:
         with torch.no_grad():
-            return compiled(parameters, parts)
+            return compiled(parameters, state, parts)
 
     return Contestant(call, unrolled)
 

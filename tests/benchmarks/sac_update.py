@@ -8,15 +8,16 @@ from __future__ import annotations
 import copy
 import math
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, grad_and_value
 
-from tests.benchmarks.functional import Adam, Parameters, gradients
+from tests.benchmarks.functional import adam_state, adam_step
 from tests.benchmarks.timing import Contestant, medians, table
 
 Batch = dict[str, Tensor]
@@ -114,29 +115,32 @@ def hand_written_eager(nets: nn.ModuleDict, batch: Batch) -> Contestant:
 
 def hand_written_graph(nets: nn.ModuleDict, batch: Batch, backend: str = "inductor") -> Contestant:
     policy, critic = nets["policy"], nets["critic"]
-    live_policy, live_critic = dict(policy.named_parameters()), dict(critic.named_parameters())
-    target = {name: value.detach().clone() for name, value in live_critic.items()}
-    alpha_of = {"log_alpha": torch.tensor(math.log(0.2))}
-    move_policy, move_critic, move_alpha = Adam(live_policy, LR), Adam(live_critic, LR), Adam(alpha_of, LR)
+    p_names, p = zip(*policy.named_parameters(), strict=True)
+    q_names, q = zip(*critic.named_parameters(), strict=True)
+    q_target, log_alpha = [value.detach().clone() for value in q], torch.tensor(math.log(0.2))
+    states = [adam_state(moved) for moved in (p, q, [log_alpha])]
 
-    def critic_loss(q: Parameters, y: Tensor, batch: Batch) -> Tensor:
-        return ((functional_call(critic, q, (batch["s"], batch["a"])) - y) ** 2).sum(0).mean()
+    def read(net: nn.Module, names: Sequence[str], values: Sequence[Tensor], *inputs: Tensor) -> Tensor:
+        return functional_call(net, dict(zip(names, values, strict=True)), inputs)
 
-    def actor_loss(p: Parameters, q: Parameters, alpha: Tensor, noise: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        a_new, log_p = draw(functional_call(policy, p, (batch["s"],)), noise)
-        return (alpha * log_p - functional_call(critic, q, (batch["s"], a_new)).amin(0)).mean(), log_p
+    def critic_loss(q: Sequence[Tensor], y: Tensor, batch: Batch) -> Tensor:
+        return ((read(critic, q_names, q, batch["s"], batch["a"]) - y) ** 2).sum(0).mean()
 
-    def update(p: Parameters, q: Parameters, q_target: Parameters, noise: Tensor, batch: Batch) -> Tensor:
-        alpha = alpha_of["log_alpha"].exp()
-        a_next, log_p = draw(functional_call(policy, p, (batch["s_next"],)), noise[0])
-        y = target_of(functional_call(critic, q_target, (batch["s_next"], a_next)), log_p, alpha, batch)
-        gradient, value = gradients(critic_loss, q, y, batch)
-        move_critic.move(q, gradient)
-        gradient, (_, log_p) = torch.func.grad_and_value(actor_loss, has_aux=True)(p, q, alpha, noise[1], batch)
-        move_policy.move(p, gradient)
-        move_alpha.move(alpha_of, {"log_alpha": -(log_p - ACTIONS).mean()})
-        for name, moved in q_target.items():
-            moved.lerp_(q[name], TAU)
+    def actor_loss(p, q, alpha: Tensor, noise: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        a_new, log_p = draw(read(policy, p_names, p, batch["s"]), noise)
+        return (alpha * log_p - read(critic, q_names, q, batch["s"], a_new).amin(0)).mean(), log_p
+
+    def update(p, q, q_target, log_alpha, states, noise: Tensor, batch: Batch) -> Tensor:
+        alpha = log_alpha.exp()
+        a_next, log_p = draw(read(policy, p_names, p, batch["s_next"]), noise[0])
+        y = target_of(read(critic, q_names, q_target, batch["s_next"], a_next), log_p, alpha, batch)
+        gradient, value = grad_and_value(critic_loss)(q, y, batch)
+        adam_step(q, gradient, states[1], LR)
+        gradient, (_, log_p) = grad_and_value(actor_loss, has_aux=True)(p, q, alpha, noise[1], batch)
+        adam_step(p, gradient, states[0], LR)
+        adam_step([log_alpha], [-(log_p - ACTIONS).mean()], states[2], LR)
+        for moved, live in zip(q_target, q, strict=True):
+            moved.lerp_(live, TAU)
         return value
 
     compiled = torch.compile(update, backend=backend, fullgraph=True)
@@ -144,7 +148,7 @@ def hand_written_graph(nets: nn.ModuleDict, batch: Batch, backend: str = "induct
     def call() -> Tensor:
         noise = torch.randn(2, *batch["a"].shape)
         with torch.no_grad():
-            return compiled(live_policy, live_critic, target, noise, batch)
+            return compiled(p, q, q_target, log_alpha, states, noise, batch)
 
     return Contestant(call)
 
