@@ -134,6 +134,7 @@ class Generator:
         heads = [*SCALARS, *VECTORS]
         head = heads[index % len(heads)]
         made = head(self, depth, frozenset(), False)
+        (made,) = settle(made)
         if made.type.rank:
             made = op.sqnorm(made)
         made = made * self.scalar(1, frozenset(), False) if self.rng.random() < 0.7 else made
@@ -473,7 +474,7 @@ def _function(g, d, free, rows):
 
 def _reparameterised(g, d, free, rows):
     mean = g.vector(d, free, rows)
-    return mean + op.exp(op.tanh(g.scalar(d, free, rows))) * op.noise(mean)
+    return mean + op.exp(op.tanh(g.scalar(d, free, rows))) * op.noise(g.world.x if g.local_vectors else mean)
 
 
 def _to_event(g, d, free, rows):

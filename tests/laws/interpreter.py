@@ -475,16 +475,9 @@ class Interpreter:
             if mask is not None:
                 live = mask.select(x.axis, i)
                 states = [_choose(live, s, init) for s, init in zip(states, inits, strict=True)]
-                outputs = [
-                    _choose(live, o, inits[x.steps.index(step)] if step in x.steps else _zero())
-                    for o, step in zip(outputs, x.outputs, strict=True)
-                ]
+                outputs = [states[x.steps.index(e)] if e in x.steps else o for o, e in zip(outputs, x.outputs, strict=True)]
             kept[i] = outputs
         return tuple(_stack([kept[i][k] for i in range(length)], x.axis) for k in range(len(x.outputs)))
-
-
-def _zero() -> Named:
-    return Named((), torch.zeros((), dtype=REAL))
 
 
 def _choose(live: Named, x: Named, otherwise: Named) -> Named:
