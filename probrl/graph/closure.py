@@ -37,6 +37,8 @@ class Closure(Lowering):
             self.measure(self.values[expr])
         dependent: set[Expr] = set(cuts)
         for x in walk(*roots, through=lambda e: () if e in cuts else everything(e)):
+            if isinstance(x, n.Noise):  # an input, whatever it is shaped like
+                continue
             if x in dependent or any(c in dependent for c in everything(x)):
                 dependent.add(x)
         self.dependent = dependent

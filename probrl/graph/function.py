@@ -9,7 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from probrl.expr import nodes as n
-from probrl.expr.base import Expr
+from probrl.errors import ExpressionError
+from probrl.expr.base import Expr, show
 from probrl.expr.ranks import settle
 from probrl.expr.state import Cell
 from probrl.expr.traversal import everything, executed, walk
@@ -18,6 +19,7 @@ from probrl.graph.cells import tensor_of
 from probrl.graph.lowering import Lowering, Value
 from probrl.graph.noise import draw
 from probrl.graph.roles import callable_of
+from probrl.graph.sizes import axis_size, event_shape
 
 
 class Function:
@@ -83,7 +85,7 @@ class Function:
         """The shape of every noise, found once for each combination of column shapes."""
         key = tuple(tuple(batch[s].shape) if isinstance(batch[s], Tensor) else None for s in self.inputs.columns)
         if key not in self._shapes:
-            self._shapes[key] = [shape_of(x, batch, self.flat) for x in self.noises]  # type: ignore[arg-type]
+            self._shapes[key] = [shape_of(x, batch, self.flat, self.inputs.columns) for x in self.noises]  # type: ignore[arg-type]
         return self._shapes[key]
 
     def __call__(self, batch: Mapping[str, Any], generator: Generator | None = None,
@@ -93,11 +95,13 @@ class Function:
         return dict(zip(self.values, results, strict=True))
 
 
-def shape_of(noise: n.Noise, batch: Mapping[str, Any], flat: bool) -> tuple[int, ...]:
+def shape_of(noise: n.Noise, batch: Mapping[str, Any], flat: bool, columns: Mapping[str, n.Symbol]) -> tuple[int, ...]:
     """The shape of a noise: that of the formula it is like, which is run once to see it, and its own axes."""
     sizes = [size for _, size in noise.extra]
     if noise.like is None:
         return tuple(sizes)
+    if any(isinstance(x, n.Symbol) and x.depth is not None for x in walk(noise.like, through=everything)):
+        return _declared_shape(noise.like, batch, columns, sizes)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         function = Function({"like": noise.like}, flat)
         value: Value = function.values["like"]
@@ -107,6 +111,21 @@ def shape_of(noise: n.Noise, batch: Mapping[str, Any], flat: bool) -> tuple[int,
     axes = Lowering(flat).names(noise.like.type.axes)
     by_name = dict(zip(value.axes, result.shape, strict=False))
     return (*(by_name[a] for a in axes), *sizes, *result.shape[len(value.axes) :])
+
+
+def _declared_shape(like: Expr, batch: Mapping[str, Any], columns: Mapping[str, n.Symbol], extra: list[int]) -> tuple[int, ...]:
+    """The shape of a formula inside a recursion's body, which cannot be run by itself: read off columns and networks."""
+    event = event_shape(like, {})
+    if event is None:
+        raise ExpressionError(f"the size of {show(like)}, in the shape of which a recursion's body draws, cannot be read off it")
+    lead = []
+    for axis in like.type.axes:
+        sized = [batch[c].shape[s.type.names.index(axis.name)] for c, s in columns.items() if axis.name in s.type.names]
+        size = sized[0] if sized else axis_size(like, axis.name)
+        if size is None:
+            raise ExpressionError(f"nothing says how long the axis '{axis.name}' of {show(like)} is")
+        lead.append(size)
+    return (*lead, *extra, *event)
 
 
 def evaluate(expr: Expr, batch: Mapping[str, Any], generator: Generator | None = None,

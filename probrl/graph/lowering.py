@@ -11,7 +11,7 @@ from torch import fx
 
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
-from probrl.expr.axes import Axis
+from probrl.expr.axes import Axis, batch_of
 from probrl.expr.base import Expr
 from probrl.expr.state import Cell, Network
 from probrl.expr.traversal import executed, walk
@@ -65,9 +65,14 @@ class Lowering:
 
     # --- entry -------------------------------------------------------------------------------------------------
     def hold(self, roots: Sequence[Expr]) -> None:
-        """Finds the calls that only a stop-gradient reads: they run without recording a gradient."""
+        """Finds the calls that only a stop-gradient reads: they run without recording a gradient.
+
+        Not those that a derivative is taken through: it needs their gradient whoever reads it.
+        """
         self.roots = tuple(roots)
         live = set(walk(*roots, through=lambda x: () if isinstance(x, n.StopGradient) else executed(x)))
+        derived = [x.y for x in walk(*roots, through=executed) if isinstance(x, n.Derivative)]
+        live.update(walk(*derived, through=executed))
         self.held = {x for x in walk(*roots, through=executed) if isinstance(x, n.Call) and x not in live}
 
     def lower(self, expr: Expr) -> Value:
@@ -193,7 +198,8 @@ class Lowering:
 
     def _mask_of(self, axis: Axis) -> Value:
         if axis.mask not in self.masks:
-            owners = next((x.axes for x in self._columns() if axis in x.axes), (axis,))
+            rows = tuple(dict.fromkeys((batch_of(axis.source), axis)))
+            owners = next((x.axes for x in self._columns() if axis in x.axes), rows)
             data = tuple(a for a in owners if a.data and (a is axis or a.mask is None))
             column = n.Symbol(axis.mask, 0, data, None)
             value = self.lower(column)

@@ -19,6 +19,8 @@ def network(net, axes, lead, rank, held, *args):
     if axes == 1 and all(isinstance(a, Tensor) for a in args):
         out = net(*args)
         return shaped(out, net, lead + 1, rank)
+    if not args:
+        return shaped(net(), net, lead, rank)
     shape = torch.broadcast_shapes(*(a.shape[:axes] for a in args if isinstance(a, Tensor))) if axes else ()
     out = net(*(flattened(a, axes, shape, args) for a in args))
     out = shaped(out, net, lead + 1, rank)
@@ -180,6 +182,11 @@ def started(x, like, dims):
     """The start of a recursion in the shape of its states: ``like`` without the dimensions ``dims``."""
     shape = [size for i, size in enumerate(like.shape) if i not in dims]
     return x.expand(shape) if isinstance(x, Tensor) else like.new_full(shape, x)
+
+
+def repeated(x, sizes):
+    """x with further leading dimensions, along which it does not vary."""
+    return x.expand(*sizes, *x.shape).contiguous()
 
 
 def insert(x, position):

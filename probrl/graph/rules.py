@@ -195,7 +195,18 @@ def _(node: n.Reduce, to: Lowering) -> Value:
     if node.over == "data":
         return _over_data(node, x, to)
     dims = tuple(x.axes.index(a) for a in node.over)
-    return Value(_reduced(node.op, x.node, dims, to), tuple(a for a in x.axes if a not in node.over), x.rank)
+    mask = to.mask(a for a in node.x.type.axes if a.name in node.over)
+    return Value(_masked(node.op, x, mask, dims, to), tuple(a for a in x.axes if a not in node.over), x.rank)
+
+
+def _masked(op: str, x: Value, mask: Value | None, dims: tuple[int, ...], to: Lowering) -> Any:
+    if mask is None:
+        return _reduced(op, x.node, dims, to)
+    aligned = to.align(mask, x.axes, x.rank or 0)
+    if op == "mean":
+        return to.emit(ops.masked_mean, x.node, aligned, dims)
+    fill = {"sum": 0.0, "min": math.inf, "max": -math.inf}[op]
+    return _reduced(op, to.emit(torch.where, aligned, x.node, fill), dims, to)
 
 
 def _reduced(op: str, node: Any, dims: tuple[int, ...], to: Lowering) -> Any:
@@ -207,15 +218,7 @@ def _reduced(op: str, node: Any, dims: tuple[int, ...], to: Lowering) -> Any:
 def _over_data(node: n.Reduce, x: Value, to: Lowering) -> Value:
     if getattr(to, "drop", None) is not None and any(a.name == to.drop for a in node.x.type.axes):  # type: ignore[attr-defined]
         raise ExpressionError(f"{show(node)}: a reduction over the data inside the recursion over '{to.drop}' would read other indices")  # type: ignore[attr-defined]
-    dims = tuple(range(len(x.axes)))
-    mask = to.mask(node.x.type.data)
-    if mask is None:
-        return Value(_reduced(node.op, x.node, dims, to), (), x.rank)
-    aligned = to.align(mask, x.axes, x.rank or 0)
-    if node.op == "mean":
-        return Value(to.emit(ops.masked_mean, x.node, aligned, dims), (), x.rank)
-    fill = {"sum": 0.0, "min": math.inf, "max": -math.inf}[node.op]
-    return Value(_reduced(node.op, to.emit(torch.where, aligned, x.node, fill), dims, to), (), x.rank)
+    return Value(_masked(node.op, x, to.mask(node.x.type.data), tuple(range(len(x.axes))), to), (), x.rank)
 
 
 @rule.register

@@ -8,8 +8,9 @@ import torch
 
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
-from probrl.expr.base import show
+from probrl.expr.base import Expr, show
 from probrl.expr.recursion import affine
+from probrl.expr.traversal import executed, walk
 from probrl.graph import ops
 from probrl.graph.closure import Closure
 from probrl.graph.lowering import Lowering, Value
@@ -19,6 +20,8 @@ from probrl.graph.rules import rule
 @rule.register
 def _(node: n.Derivative, to: Lowering) -> Value:
     primals = [to.lower(x) for x in node.wrt]
+    if node.op == "jvp":
+        primals = [_widened(v, tangent, node, to) for v, tangent in zip(primals, node.tangents, strict=True)]
     for x, value in zip(node.wrt, primals, strict=True):
         if value.number:
             raise ExpressionError(f"{show(node)}: {show(x)} is a number; a derivative is by a tensor")
@@ -39,6 +42,15 @@ def _(node: n.Derivative, to: Lowering) -> Value:
     named = dict(zip(inside.arguments, (p.node for p in primals), strict=True))
     called = to.emit(ops.directional, function, named, tuple(aligned), len(extra), dict_of(inside))
     return Value(called, (*extra, *y.axes), y.rank)
+
+
+def _widened(primal: Value, tangent: Expr, node: n.Derivative, to: Lowering) -> Value:
+    """A primal repeated along what its tangent and the value share and it has not: one direction per entry."""
+    missing = tuple(a for a in to.names(tangent.type.axes) if a not in primal.axes and a in to.names(node.y.type.axes))
+    if not missing or primal.number:
+        return primal
+    repeated = to.emit(ops.repeated, primal.node, tuple(to.size(a) for a in missing))
+    return primal._replace(node=repeated, axes=(*missing, *primal.axes))
 
 
 def _leading_view(v: Value, axes: tuple[str, ...], rank: int, to: Lowering) -> Any:
@@ -90,6 +102,9 @@ def _linear(node: n.Recursion, a: Any, b: Any, to: Lowering) -> Value:
 def _general(node: n.Recursion, to: Lowering) -> list[Value]:
     from probrl.graph.sizes import start_of
 
+    for x in walk(*node.steps, *node.outputs, through=executed):
+        if isinstance(x, n.Symbol) and x.depth is None and node.axis in x.type.names:
+            to.lower(x)  # the states' sizes are read off the columns
     cuts = {}
     states = {}
     for symbol, init in zip(node.states, node.inits, strict=True):
