@@ -1,6 +1,6 @@
 """Environments: the only package that imports gymnasium."""
 
-from probrl.envs.make import EnvLike, listed, make
+from probrl.envs.make import EnvLike, listed, make, repeatable
 from probrl.envs.spaces import Continuous, Discrete, Observation, Spaces, read_spaces
 from probrl.envs.vector import Environments, EpisodeLog, Transition
 
@@ -16,4 +16,5 @@ __all__ = [
     "listed",
     "make",
     "read_spaces",
+    "repeatable",
 ]

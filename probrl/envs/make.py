@@ -60,6 +60,11 @@ def make(env: EnvLike, num_envs: int | None = None, **kwargs: Any) -> Environmen
     )
 
 
+def repeatable(env: EnvLike) -> bool:
+    """Whether any number of copies can be made of it: of an id or a callable, but not of an instance."""
+    return isinstance(env, str) or (callable(env) and not isinstance(env, (gymnasium.Env, VectorEnv)))
+
+
 def listed() -> list[str]:
     """The ids that gymnasium knows, the newest version of each, without those that need jax."""
     newest: dict[tuple[str | None, str], tuple[int, str]] = {}

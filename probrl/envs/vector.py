@@ -102,7 +102,8 @@ class Environments:
         self._start = action.start if isinstance(action, Discrete) else 0
         self._bounds: tuple[Array, Array] | None = None
         if not isinstance(action, Discrete):
-            low, high = (np.array(side, np.float32).reshape(action.shape) for side in (action.low, action.high))
+            kind = vector.single_action_space.dtype
+            low, high = (np.array(side, kind).reshape(action.shape) for side in (action.low, action.high))
             self._bounds = low, high
             self._box = (self.num_envs, *action.shape)
 
@@ -121,7 +122,7 @@ class Environments:
             action: ``(N,)`` whole numbers from 0, or ``(N, dim)`` reals.
         """
         if self._bounds is not None:
-            action = np.clip(action.reshape(self._box), *self._bounds)
+            action = np.clip(action.reshape(self._box), *self._bounds).astype(self._bounds[0].dtype, copy=False)
         elif self._start:
             action = action + self._start
         observation, reward, terminated, truncated, info = self.vector.step(action)

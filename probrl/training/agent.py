@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make
+from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make, repeatable
 from probrl.errors import DataError, EnvironmentError
 from probrl.training.acting import chooser, sampler
 from probrl.training.evaluation import Evaluation, play, summarise
@@ -134,7 +134,7 @@ class Agent:
         if self._environments is None:
             if self.env is None:
                 raise EnvironmentError("this agent has no environment: hand one over, as in load(path, env=...)")
-            copies = whole_number("num_envs", self.algorithm.num_envs) if _many(self.env) else None
+            copies = whole_number("num_envs", self.algorithm.num_envs) if repeatable(self.env) else None
             self._environments = make(self.env, copies)
         return self._environments
 
@@ -214,8 +214,8 @@ class Agent:
         source = self.env if env is None else env
         if source is None:
             raise EnvironmentError("this agent has no environment: hand one over, as in evaluate(env='CartPole-v1')")
-        own = source is self.env and not _many(source)
-        environments = self.environments if own else make(source, min(episodes, 32) if _many(source) else None)
+        own = source is self.env and not repeatable(source)
+        environments = self.environments if own else make(source, min(episodes, 32) if repeatable(source) else None)
         if environments.spaces != self.spaces:
             raise EnvironmentError(f"{environments.name} has other spaces than the agent: {environments.spaces}")
         sample = self.sampler()
@@ -226,7 +226,7 @@ class Agent:
             returns, lengths = play(environments, choose, episodes, seed, self.settings.device)
         finally:
             environments.episodes = learned_from
-            if _many(source):
+            if repeatable(source):
                 environments.close()
         return summarise(returns, lengths, deterministic)
 
@@ -286,7 +286,3 @@ class Agent:
         actions = np.clip(actions, low, high).reshape(-1, *space.shape)
         return actions[0] if one else actions
 
-
-def _many(env: EnvLike) -> bool:
-    """Whether any number of copies can be made of it."""
-    return isinstance(env, str) or (callable(env) and not hasattr(env, "step"))

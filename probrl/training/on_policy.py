@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from probrl.envs import EnvLike, make
+from probrl.envs import EnvLike, make, repeatable
 from probrl.errors import EnvironmentError, NonFiniteError
 from probrl.training.collector import Collector
 from probrl.training.progress import ProgressBar
@@ -41,7 +41,7 @@ class OnPolicyTrainer:
         if env is None or env is agent.env:
             environments = agent.environments
         else:
-            environments = make(env, agent.algorithm.num_envs if isinstance(env, str) else None)
+            environments = make(env, agent.algorithm.num_envs if repeatable(env) else None)
         if environments.spaces != agent.spaces:
             raise EnvironmentError(f"{environments.name} has other spaces than the agent: {environments.spaces}")
         steps = whole_number("num_steps", agent.algorithm.num_steps)

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation by hand, in plain torch: a stand-in for a declared algorithm, and its independent twin."""
+"""Proximal policy optimisation by hand, in plain torch: stand-in for a declared algorithm, and its independent twin."""
 
 from __future__ import annotations
 
