@@ -46,7 +46,8 @@ def _(node: n.Derivative, to: Lowering) -> Value:
 
 def _widened(primal: Value, tangent: Expr, node: n.Derivative, to: Lowering) -> Value:
     """A primal repeated along what its tangent and the value share and it has not: one direction per entry."""
-    missing = tuple(a for a in to.names(tangent.type.axes) if a not in primal.axes and a in to.names(node.y.type.axes))
+    shared = to.names(node.y.type.axes)
+    missing = tuple(a for a in to.lower(tangent).axes if a not in primal.axes and a in shared)
     if not missing or primal.number:
         return primal
     repeated = to.emit(ops.repeated, primal.node, tuple(to.size(a) for a in missing))

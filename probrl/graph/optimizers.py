@@ -1,0 +1,142 @@
+"""Optimisers as arithmetic: each is its hyper-parameters and one rule from (parameter, gradient, state) to the new ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from probrl.expr.base import Expr
+
+Tensors = Sequence[Tensor]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Base of the optimisers; ``lr`` is a number or a formula of ``pr.progress``, ``pr.iteration`` and scalars.
+
+    Their state has the names and layout of ``torch.optim``'s, so that a ``state_dict`` goes both ways.
+    """
+
+    lr: Any = 3e-4
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    def rule(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any) -> tuple[Tensors, dict[str, Tensors]]:
+        """The new parameters and the new state; ``step`` counts from 1."""
+        raise NotImplementedError
+
+    def fused(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any, scale: Tensor | None, refused: Tensor) -> bool:
+        """Updates in place by one kernel where torch has one; False where it has none.
+
+        ``scale`` divides the gradients; nothing moves where ``refused`` is 1.
+        """
+        return False
+
+    def hyper(self) -> dict[str, Any]:
+        """The hyper-parameters as ``torch.optim`` names them."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found["lr"] = float(found["lr"]) if not isinstance(found["lr"], Expr) else 0.0
+        return found
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m_hat / (sqrt(v_hat) + eps).
+
+    Weight decay is added to the gradient. Source: Kingma and Ba 2015, algorithm 1.
+    """
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
+    decoupled: ClassVar[bool] = False
+
+    def rule(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any) -> tuple[Tensors, dict[str, Tensors]]:
+        b1, b2 = self.betas
+        if self.weight_decay and self.decoupled:
+            p = [x * (1 - lr * self.weight_decay) for x in p]
+        elif self.weight_decay:
+            g = [d + self.weight_decay * x for d, x in zip(g, p, strict=True)]
+        m = [b1 * old + (1 - b1) * d for old, d in zip(state["exp_avg"], g, strict=True)]
+        v = [b2 * old + (1 - b2) * d * d for old, d in zip(state["exp_avg_sq"], g, strict=True)]
+        size = lr / -torch.expm1(step * math.log(b1))  # 1 - b1^step, exact in float32 too
+        root = (-torch.expm1(step * math.log(b2))).sqrt()
+        new = [x - size * first / (second.sqrt() / root + self.eps) for x, first, second in zip(p, m, v, strict=True)]
+        return new, {"exp_avg": m, "exp_avg_sq": v}
+
+    def fused(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any, scale: Tensor | None, refused: Tensor) -> bool:
+        kernel = torch._fused_adamw_ if self.decoupled else torch._fused_adam_
+        if any(x.dtype not in (torch.float32, torch.float64) for x in p):
+            return False
+        kernel(
+            p, g, state["exp_avg"], state["exp_avg_sq"], [], [step] * len(p), lr=lr, beta1=self.betas[0], beta2=self.betas[1],
+            weight_decay=self.weight_decay, eps=self.eps, amsgrad=False, maximize=False, grad_scale=scale, found_inf=refused,
+        )  # fmt: skip
+        return True
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with weight decay applied to the parameters: p <- p (1 - lr weight_decay) first.
+
+    Source: Loshchilov and Hutter 2019, algorithm 2.
+    """
+
+    weight_decay: float = 0.01
+    decoupled: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """b <- momentum b + g;  p <- p - lr b (with nesterov: g + momentum b)."""
+
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
+
+    @property
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """One buffer when there is momentum."""
+        return ("momentum_buffer",) if self.momentum else ()
+
+    def rule(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any) -> tuple[Tensors, dict[str, Tensors]]:
+        if self.weight_decay:
+            g = [d + self.weight_decay * x for d, x in zip(g, p, strict=True)]
+        if not self.momentum:
+            return [x - lr * d for x, d in zip(p, g, strict=True)], {}
+        b = [self.momentum * old + d for old, d in zip(state["momentum_buffer"], g, strict=True)]
+        way = [d + self.momentum * x for d, x in zip(g, b, strict=True)] if self.nesterov else b
+        return [x - lr * d for x, d in zip(p, way, strict=True)], {"momentum_buffer": b}
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """v <- alpha v + (1 - alpha) g^2;  p <- p - lr g / (sqrt(v) + eps), with momentum on the quotient when asked.
+
+    Source: Tieleman and Hinton 2012, lecture 6.5.
+    """
+
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+
+    @property
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The square average, and a buffer when there is momentum."""
+        return ("square_avg", "momentum_buffer") if self.momentum else ("square_avg",)
+
+    def rule(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any) -> tuple[Tensors, dict[str, Tensors]]:
+        if self.weight_decay:
+            g = [d + self.weight_decay * x for d, x in zip(g, p, strict=True)]
+        v = [self.alpha * old + (1 - self.alpha) * d * d for old, d in zip(state["square_avg"], g, strict=True)]
+        way: Tensors = [d / (x.sqrt() + self.eps) for d, x in zip(g, v, strict=True)]
+        new: dict[str, Tensors] = {"square_avg": v}
+        if self.momentum:
+            way = new["momentum_buffer"] = [self.momentum * old + d for old, d in zip(state["momentum_buffer"], way, strict=True)]
+        return [x - lr * d for x, d in zip(p, way, strict=True)], new

@@ -1,0 +1,131 @@
+"""What is refused while a program is composed, before any tensor exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from probrl.errors import ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr, show
+from probrl.expr.ranks import settle
+from probrl.expr.traversal import everything, executed, walk
+from probrl.graph.cells import tensor_of
+
+if TYPE_CHECKING:
+    from probrl.program.steps import Fit, Step
+    from probrl.program.wrt import Moved
+
+MOVING = {"old": "pr.Snapshot", "target": "pr.Polyak(..., tau=0.005)", "ema": "pr.Polyak(..., tau=0.005)"}
+
+
+def is_number(x: Expr, verb: str) -> None:
+    """Refuses what is not one number: rows, index axes or coordinates are left."""
+    (x,) = settle(x)
+    if x.type.axes:
+        names = ", ".join(f"'{a}'" for a in x.type.names)
+        raise ExpressionError(f"{verb}: {show(x)} is no number, the axes {names} are left; write pr.mean(...) around it")
+    if x.type.rank:
+        raise ExpressionError(f"{verb}: {show(x)} is no number but a {x.type}; reduce the coordinates first: pr.sqnorm(x), pr.dot(x, y) or pr.sum_event(x)")
+
+
+def differentiable(x: Expr) -> tuple[Expr, ...]:
+    """The sub-formulas of a node that its gradient passes to."""
+    if isinstance(x, (n.StopGradient, n.Compare, n.Arg, n.Noise, n.Range)):
+        return ()
+    if isinstance(x, n.Unary) and x.op in ("floor", "sign"):
+        return ()
+    if isinstance(x, n.At):
+        return (x.x,)
+    if isinstance(x, n.Where):
+        return (x.x, x.y)
+    return executed(x)
+
+
+def moves(root: Expr) -> set[int]:
+    """The identities of the parameters that a gradient of a formula reaches."""
+    found: set[int] = set()
+    for node in walk(root, through=differentiable):
+        if isinstance(node, n.Call) and node.role == "live" and isinstance(node.net.module, nn.Module):
+            found.update(id(p) for p in node.net.module.parameters())
+        elif isinstance(node, n.State):
+            found.add(id(tensor_of(node.cell)))
+    return found
+
+
+def reaches(loss: Expr, wrt: Iterable[Moved]) -> None:
+    """Refuses a ``wrt`` that the loss does not move, and a draw that cuts its gradient."""
+    reached = moves(loss)
+    for moved in wrt:
+        if not any(id(p) in reached for p in moved.every):
+            raise ExpressionError(f"the loss does not move {moved.name}: {show(loss)} reaches it nowhere, or only under a stop-gradient or in another role; take it out of wrt")
+    for draw in draws_without_gradient(loss):
+        inside = moves_through(draw)
+        for moved in wrt:
+            if any(id(p) in inside for p in moved.every):
+                raise ExpressionError(
+                    f"{show(draw)} is drawn from {moved.name}, which is in wrt, and passes it no gradient: take an expectation "
+                    "(pr.expect(body, over=draw, how='exact') or 'score'), draw with gradient='straight-through', or hold it: pr.stop_gradient(draw)"
+                )
+
+
+def draws_without_gradient(loss: Expr) -> list[n.Definition]:
+    """The draws in a formula whose value passes no gradient to the parameters they are drawn from."""
+    return [
+        node
+        for node in walk(loss, through=lambda x: () if isinstance(x, n.StopGradient) else executed(x))
+        if isinstance(node, n.Definition) and getattr(node.head, "reparameterised", True) is False and not getattr(node.head, "held", False)
+    ]
+
+
+def moves_through(draw: n.Definition) -> set[int]:
+    """The parameters of the distribution that a value is drawn from."""
+    found: set[int] = set()
+    for node in walk(draw, through=everything):
+        if isinstance(node, n.Call) and node.role == "live" and isinstance(node.net.module, nn.Module):
+            found.update(id(p) for p in node.net.module.parameters())
+    return found
+
+
+def runs_on_rows(fit: Fit) -> None:
+    """Refuses a recursion or a shift inside a Fit over shuffled rows."""
+    for inner in fit.walk():
+        if inner is not fit and getattr(inner, "minibatch", None) is not None:
+            continue
+        for x in inner.expressions().values():
+            for node in walk(x, through=executed):
+                if isinstance(node, (n.Recursion, n.Shift)):
+                    raise ExpressionError(
+                        f"pr.Fit over shuffled rows cannot run {show(node)}, which reads other rows of '{node.axis}': compute it in a "
+                        "pr.Prepare before the Fit, or repeat over whole episodes with unit='episode'"
+                    )
+
+
+def role_view(view: Any, verb: str, allowed: tuple[str, ...]) -> Any:
+    """Refuses what is not a role that the verb moves."""
+    role = getattr(view, "role", None)
+    if role is None or not hasattr(view, "networks"):
+        raise ExpressionError(f"{verb}({view!r}): name the role that it moves, as in {verb}(Q.{allowed[0]})")
+    if role not in allowed:
+        raise ExpressionError(f"{verb} does not move the role '{role}' of {view.notation}; it moves {' and '.join(allowed)}")
+    return view
+
+
+def roles_are_moved(steps: Iterable[Step]) -> None:
+    """Refuses a program that reads a moved role which none of its steps moves."""
+    from probrl.program.steps import Move
+
+    everything_ = list(steps)
+    moved = {(id(net), s.role) for s in everything_ if isinstance(s, Move) for net in s.networks}
+    for step in everything_:
+        for x in step.expressions().values():
+            for node in walk(x, through=executed):
+                if isinstance(node, n.Call) and node.role in MOVING and (id(node.net), node.role) not in moved:
+                    owner = getattr(node.net.owner, "notation", None) or node.net.name
+                    raise ExpressionError(
+                        f"{show(node)} reads {owner}.{node.role}, which no step of the program moves: add {MOVING[node.role].split('(')[0]}({owner}.{node.role}"
+                        f"{', tau=0.005' if 'Polyak' in MOVING[node.role] else ''}), or read {owner}.reference, which is never moved"
+                    )
+

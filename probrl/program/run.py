@@ -1,0 +1,216 @@
+"""What runs a program's steps: each kind of step that the host decides on, over the units in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr
+from probrl.expr.state import Cell
+from probrl.graph.function import Function
+from probrl.program.unit import Unit
+
+
+@dataclass
+class Scope:
+    """What a run of a program sees: its columns, its randomness, its scalars."""
+
+    columns: dict[str, Any]
+    generator: Generator
+    scalars: Mapping[Cell, Tensor]
+    stopped: Tensor | None = None
+    metrics: dict[str, list[Any]] = field(default_factory=dict)
+
+    def note(self, found: Mapping[str, Any]) -> None:
+        """Keeps the metrics of one pass."""
+        for name, value in found.items():
+            self.metrics.setdefault(name, []).append(value)
+
+
+class Runner:
+    """Base of what runs a step."""
+
+    def run(self, scope: Scope) -> None:
+        """One pass."""
+        raise NotImplementedError
+
+    def units(self) -> list[Unit]:
+        """The units inside."""
+        return []
+
+    def counters(self) -> list[EveryRunner]:
+        """The counters inside."""
+        return []
+
+
+class Sequential(Runner):
+    """Runners one after the other."""
+
+    def __init__(self, runners: Sequence[Runner]):
+        self.runners = list(runners)
+
+    def run(self, scope: Scope) -> None:
+        for runner in self.runners:
+            runner.run(scope)
+
+    def units(self) -> list[Unit]:
+        return [u for r in self.runners for u in r.units()]
+
+    def counters(self) -> list[EveryRunner]:
+        return [c for r in self.runners for c in r.counters()]
+
+
+class UnitRunner(Runner):
+    """A unit on the columns of the scope."""
+
+    def __init__(self, unit: Unit):
+        self.unit = unit
+
+    def run(self, scope: Scope) -> None:
+        found = self.unit.run(scope.columns, scope.generator, scope.scalars, scope.stopped)
+        if scope.stopped is not None and "stop" in found:
+            scope.stopped = torch.maximum(scope.stopped, found["stop"].to(torch.float32))
+        scope.note(found)
+
+    def units(self) -> list[Unit]:
+        return [self.unit]
+
+
+class PrepareRunner(Runner):
+    """New columns, computed without gradient on all rows of the scope."""
+
+    def __init__(self, columns: Mapping[str, Expr], flat: bool):
+        self.function = Function(columns, flat)
+        self.orders = {name: _order(self.function, name, flat) for name in columns}
+
+    @torch.no_grad()
+    def run(self, scope: Scope) -> None:
+        found = self.function(scope.columns, scope.generator, None, scope.scalars)
+        for name, value in found.items():
+            order = self.orders[name]
+            scope.columns[name] = value if order is None else value.permute(*order, *range(len(order), value.dim()))
+
+
+def _order(function: Function, name: str, flat: bool) -> list[int] | None:
+    value = function.values[name]
+    t = function.roots[name].type
+    wanted: list[str] = []
+    for axis in (*t.data, *t.index):
+        label = t.data[0].name if flat and axis.data else axis.name
+        if label not in wanted:
+            wanted.append(label)
+    order = [value.axes.index(a) for a in wanted]
+    return None if order == sorted(order) else order
+
+
+class EveryRunner(Runner):
+    """Runs its steps each n-th time."""
+
+    def __init__(self, period: int, inner: Runner):
+        self.period, self.inner, self.count = period, inner, 0
+
+    def run(self, scope: Scope) -> None:
+        self.count += 1
+        if self.count % self.period == 0:
+            self.inner.run(scope)
+
+    def units(self) -> list[Unit]:
+        return self.inner.units()
+
+    def counters(self) -> list[EveryRunner]:
+        return [self, *self.inner.counters()]
+
+
+class FitRunner(Runner):
+    """Repeats its steps, over shuffled minibatches when it has a size for them.
+
+    Args:
+        inner: the steps.
+        epochs: how often, a number or a function of the scope.
+        minibatch: units at a time, or None.
+        rows: whether the unit is a row.
+        axes: of each column that the steps read, how many data axes it has.
+        stops: whether the Fit has a stop condition.
+    """
+
+    def __init__(self, inner: Runner, epochs: int | Callable[[Scope], int], minibatch: int | None, rows: bool, axes: Mapping[str, int], stops: bool):
+        self.inner, self.epochs, self.minibatch, self.rows, self.axes, self.stops = inner, epochs, minibatch, rows, axes, stops
+
+    def run(self, scope: Scope) -> None:
+        epochs = self.epochs if isinstance(self.epochs, int) else self.epochs(scope)
+        stopped = torch.zeros((), device=scope.generator.device) if self.stops else scope.stopped
+        inside = Scope(dict(scope.columns), scope.generator, scope.scalars, stopped)
+        done = 0
+        for _ in range(epochs):
+            self._epoch(inside)
+            done += 1
+            if self.stops and bool(inside.stopped):
+                break
+        for name, values in inside.metrics.items():
+            scope.note({name: _average(values)})
+        if self.stops:
+            scope.note({"epochs": torch.tensor(float(done))})
+        if self.minibatch is None:
+            scope.columns.update(inside.columns)
+
+    def _epoch(self, scope: Scope) -> None:
+        if self.minibatch is None:
+            self.inner.run(scope)
+            return
+        columns = {name: self._rows(scope.columns, name) for name in self.axes}
+        count = next(iter(columns.values())).shape[0]
+        order = torch.randperm(count, generator=scope.generator, device=scope.generator.device)
+        size = min(self.minibatch, count)
+        shuffled = {name: column.index_select(0, order[: count // size * size]) for name, column in columns.items()}
+        for start in range(0, count // size * size, size):
+            part = Scope({name: c.narrow(0, start, size) for name, c in shuffled.items()}, scope.generator, scope.scalars, scope.stopped, scope.metrics)
+            self.inner.run(part)
+            scope.stopped = part.stopped
+
+    def _rows(self, columns: Mapping[str, Any], name: str) -> Tensor:
+        column: Tensor = columns[name]
+        most = max(self.axes.values())
+        if not self.rows or most == 1:
+            return column
+        depth = self.axes[name]
+        if depth < most:
+            longest = columns[next(k for k, d in self.axes.items() if d == most)]
+            shape = longest.shape[:most]
+            view = column.reshape(*column.shape[:depth], *([1] * (most - depth)), *column.shape[depth:])
+            column = view.expand(*shape, *column.shape[depth:])
+        return column.flatten(0, most - 1)
+
+    def units(self) -> list[Unit]:
+        return self.inner.units()
+
+    def counters(self) -> list[EveryRunner]:
+        return self.inner.counters()
+
+
+def _average(values: Sequence[Any]) -> Any:
+    if len(values) == 1:
+        return values[0]
+    last = values[-1]
+    if last.dim():
+        return last
+    return torch.stack([v.to(torch.float32) for v in values]).mean()
+
+
+def read_columns(exprs: Sequence[Expr]) -> dict[str, n.Symbol]:
+    """The columns that formulas read, masks included."""
+    from probrl.expr.traversal import executed, walk
+
+    found: dict[str, n.Symbol] = {}
+    for node in walk(*exprs, through=executed):
+        if isinstance(node, n.Symbol) and node.depth is None:
+            found[node.name] = node
+            for axis in node.axes:
+                if axis.mask is not None:
+                    data = tuple(a for a in node.axes if a.data and (a == axis or a.mask is None))
+                    found.setdefault(axis.mask, n.Symbol(axis.mask, 0, data, None))
+    return found

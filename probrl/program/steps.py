@@ -1,0 +1,287 @@
+"""The steps of a program, as declared: what is minimised, prepared, repeated, moved and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from probrl.errors import ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr, show
+from probrl.expr.operators import lift
+from probrl.graph.optimizers import Adam, Optimizer
+from probrl.program import checks
+from probrl.program.wrt import Moved, moved_by
+
+
+class Step:
+    """Base of the steps: a step reads expressions, by name, and holds other steps.
+
+    A step is a program of its own: ``compile``, ``latex`` and the other readings work on it directly.
+    """
+
+    def expressions(self) -> dict[str, Expr]:
+        """What the step reads, by a name that is unique in it."""
+        return {}
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps inside."""
+        return ()
+
+    def walk(self) -> Iterator[Step]:
+        """This step and all inside it, in order."""
+        yield self
+        for step in self.steps:
+            yield from step.walk()
+
+    def program(self) -> Any:
+        """The step as a program."""
+        from probrl.program.program import Program
+
+        return Program(self)
+
+    def compile(self, **options: Any) -> Any:
+        """The step as an update that runs: ``metrics = step.compile()(batch)``; see :meth:`Program.compile`."""
+        return self.program().compile(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("latex", "print_latex", "text", "png", "gradients", "digest", "code", "check", "_repr_latex_"):
+            return getattr(self.program(), name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+
+class Minimize(Step):
+    """One step of an optimiser down the gradient of a loss.
+
+    What the loss reaches outside ``wrt`` is held still. The update is refused, and the metric ``finite`` is 0, when
+    the loss or the gradient is not finite.
+
+    Args:
+        loss: a number: everything is reduced.
+        wrt: what moves: a distribution, module or scalar parameter, a list of them, or a dict from them to optimisers.
+        optimizer: the rule, for what has none of its own.
+        max_grad_norm: the bound on the global norm of the gradient over all of ``wrt``: a number, a formula, or None.
+
+    Raises:
+        ExpressionError: when the loss is no number, does not reach ``wrt``, or reaches it only through a draw that
+            passes no gradient.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> x, y = pr.symbols("x y")
+        >>> f = pr.Deterministic("f | x", pr.mlp(3, 8, 1))
+        >>> step = pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f).compile(backend="eager")
+        >>> sorted(step({"x": torch.randn(5, 3), "y": torch.randn(5)}))
+        ['finite', 'grad_norm', 'loss']
+    """
+
+    sign = 1.0
+    verb = "minimize"
+
+    def __init__(self, loss: Any, wrt: Any, optimizer: Optimizer | None = None, max_grad_norm: Any = None):
+        self.loss = lift(loss)
+        self.optimizer = optimizer or Adam(3e-4)
+        self.wrt: tuple[Moved, ...] = moved_by(wrt, self.optimizer)
+        self.max_grad_norm = max_grad_norm
+        checks.is_number(self.loss, f"pr.{type(self).__name__}")
+        checks.reaches(self.loss, self.wrt)
+
+    def expressions(self) -> dict[str, Expr]:
+        found = {"loss": self.loss}
+        found.update({f"lr:{i}": m.optimizer.lr for i, m in enumerate(self.wrt) if isinstance(m.optimizer.lr, Expr)})
+        if isinstance(self.max_grad_norm, Expr):
+            found["norm"] = self.max_grad_norm
+        return found
+
+
+class Maximize(Minimize):
+    """One step of an optimiser up the gradient of an objective; see :class:`Minimize`."""
+
+    sign = -1.0
+    verb = "maximize"
+
+
+class Together(Step):
+    """Several ``Minimize`` whose losses are all evaluated at the same parameters; what several move is refused."""
+
+    def __init__(self, *steps: Minimize):
+        if not steps or not all(isinstance(s, Minimize) for s in steps):
+            raise ExpressionError("pr.Together(...) takes pr.Minimize and pr.Maximize steps")
+        seen: dict[int, str] = {}
+        for step in steps:
+            for moved in step.wrt:
+                for p in moved.parameters:
+                    if id(p) in seen:
+                        raise ExpressionError(f"pr.Together: two of its steps move {moved.name}; put them in one loss, or one after the other")
+                    seen[id(p)] = moved.name
+        self._steps = steps
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self._steps
+
+
+class Prepare(Step):
+    """Columns computed without gradient on all data of the scope, before what follows.
+
+    Unpacks into the symbols of the new columns: ``A, R = pr.Prepare(A=gae, R=gae + V(s))``.
+
+    Args:
+        columns: the formulas, by the name of the column.
+    """
+
+    def __init__(self, **columns: Any):
+        if not columns:
+            raise ExpressionError("pr.Prepare(A=...) needs at least one column")
+        self.columns = {name: lift(x) for name, x in columns.items()}
+        for name, x in self.columns.items():
+            if not x.type.data:
+                raise ExpressionError(f"pr.Prepare({name}={show(x)}): a column has one value per row, and this has no data axis; write it where it is used")
+
+    def expressions(self) -> dict[str, Expr]:
+        return dict(self.columns)
+
+    def symbol(self, name: str) -> Expr:
+        """The symbol of a new column."""
+        t = self.columns[name].type
+        ordered = (*t.data, *t.index)
+        return n.Symbol(name, t.rank, ordered, None)
+
+    def __iter__(self) -> Iterator[Expr]:
+        return iter([self.symbol(name) for name in self.columns])
+
+    def __getitem__(self, name: str) -> Expr:
+        return self.symbol(name)
+
+
+class Report(Step):
+    """Values among the metrics that nothing is trained by.
+
+    Right after an update a report reads the values that this update computed, before it moved anything; elsewhere it
+    evaluates on its own.
+    """
+
+    def __init__(self, **values: Any):
+        if not values:
+            raise ExpressionError("pr.Report(kl=...) needs at least one value")
+        self.values = {name: lift(x) for name, x in values.items()}
+
+    def expressions(self) -> dict[str, Expr]:
+        return dict(self.values)
+
+
+class Fit(Step):
+    """Steps repeated over shuffled minibatches.
+
+    Rows that do not fill a last minibatch are left out of that epoch (others in the next, by shuffling).
+
+    Args:
+        steps: what is repeated.
+        epochs: how often all data is gone through: a number or a formula of scalars.
+        minibatch: how many units at a time; None takes all data at once.
+        unit: "row" shuffles single rows (all data axes become one), "episode" whole entries of ``batch``.
+        stop: a condition; once it holds on a minibatch, nothing moves until the Fit ends.
+    """
+
+    def __init__(self, *steps: Step, epochs: Any = 1, minibatch: int | None = None, unit: str = "row", stop: Any = None):
+        if not steps:
+            raise ExpressionError("pr.Fit(...) needs at least one step")
+        if unit not in ("row", "episode"):
+            raise ExpressionError(f"pr.Fit(unit={unit!r}): the unit is 'row' or 'episode'")
+        for name, value in (("epochs", epochs), ("minibatch", minibatch)):
+            if isinstance(value, (int, float)) and (value < 1 or value != int(value)):
+                raise ExpressionError(f"pr.Fit({name}={value!r}): a positive whole number, please")
+        self._steps, self.epochs, self.minibatch, self.unit = steps, epochs, minibatch, unit
+        self.stop = None if stop is None else lift(stop)
+        if self.stop is not None:
+            checks.is_number(self.stop, "pr.Fit(stop=...)")
+        if minibatch is not None and unit == "row":
+            checks.runs_on_rows(self)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self._steps
+
+    def expressions(self) -> dict[str, Expr]:
+        found = {"epochs": self.epochs} if isinstance(self.epochs, Expr) else {}
+        return found if self.stop is None else {**found, "stop": self.stop}
+
+
+class Every(Step):
+    """Steps that run each n-th time that they are come to."""
+
+    def __init__(self, n: int, *steps: Step):
+        if n < 1 or not steps:
+            raise ExpressionError("pr.Every(n, step, ...): a positive n and at least one step")
+        self.n, self._steps = n, steps
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self._steps
+
+
+class Move(Step):
+    """Base of what moves a role's copy."""
+
+    allowed: tuple[str, ...] = ()
+
+    def __init__(self, view: Any):
+        self.view = checks.role_view(view, f"pr.{type(self).__name__}", self.allowed)
+
+    @property
+    def role(self) -> str:
+        """The role that it moves."""
+        return str(self.view.role)
+
+    @property
+    def networks(self) -> tuple[Any, ...]:
+        """The networks whose copies it moves."""
+        return tuple(self.view.networks)
+
+
+class Polyak(Move):
+    """The copy moves a share ``tau`` of the way to the live parameters: bar theta <- (1 - tau) bar theta + tau theta."""
+
+    allowed = ("target", "ema")
+
+    def __init__(self, view: Any, tau: float = 0.005):
+        super().__init__(view)
+        self.tau = tau.value if isinstance(tau, n.Number) else tau
+        if not 0 < self.tau <= 1:
+            raise ExpressionError(f"pr.Polyak(..., tau={tau}): a share in (0, 1]")
+
+
+class Snapshot(Move):
+    """The copy becomes equal to the live parameters."""
+
+    allowed = ("old", "target", "ema")
+
+
+class Assign(Step):
+    """A running scalar gets a value (where ``when`` holds): ``pr.Assign(m, 0.9 * m + 0.1 * pr.mean(x))``."""
+
+    def __init__(self, state: Any, value: Any, when: Any = None):
+        if not isinstance(state, n.State) or state.cell.kind != "state":
+            raise ExpressionError(f"pr.Assign({state}, ...): only a pr.state('name') is assigned; a pr.parameter moves by Minimize")
+        self.state, self.value = state, lift(value)
+        self.when = None if when is None else lift(when)
+        checks.is_number(self.value, "pr.Assign")
+
+    def expressions(self) -> dict[str, Expr]:
+        found = {"value": self.value}
+        return found if self.when is None else {**found, "when": self.when}
+
+
+def terms(loss: Expr) -> Mapping[str, Expr]:
+    """The terms of a loss that have a name, as they go into the metrics."""
+    from probrl.expr.definition import NamedHead
+    from probrl.expr.operators import mean
+    from probrl.expr.traversal import everything, walk
+
+    found: dict[str, Expr] = {}
+    for node in walk(loss, through=everything):
+        if isinstance(node, n.Definition) and isinstance(node.head, NamedHead) and node is not loss:
+            if node.type.rank in (0, None) and not node.type.index:
+                found[node.head.name] = mean(node) if node.type.data else node
+    return found

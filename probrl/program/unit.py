@@ -1,0 +1,170 @@
+"""A maximal run of steps without a decision of the host: one eager sequence, or one compiled function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from probrl.expr.base import Expr
+from probrl.expr.state import Cell, Network
+from probrl.graph.cells import tensor_of
+from probrl.graph.descent import Descent
+from probrl.graph.function import Function
+from probrl.graph.roles import polyak, role_tensors, snapshot, tensors
+from probrl.graph.traced import TracedDescent
+
+
+@dataclass
+class Moving:
+    """A copy that follows its live tensors: all the way (tau None) or a share of it."""
+
+    networks: Sequence[Network]
+    role: str
+    tau: float | None
+
+    def run(self) -> None:
+        """Moves, eagerly."""
+        for net in self.networks:
+            snapshot(net, self.role) if self.tau is None else polyak(net, self.role, self.tau)
+
+    def trace(self, accepted: Tensor | None) -> None:
+        """Moves, inside a compiled function."""
+        for net in self.networks:
+            live, copies = tensors(net.module), role_tensors(net, self.role)
+            seen: set[int] = set()
+            for name, copy in copies.items():
+                if id(copy) in seen:
+                    continue
+                seen.add(id(copy))
+                value = live[name].detach()
+                new = value if self.tau is None or not copy.is_floating_point() else copy + self.tau * (value - copy)
+                copy.copy_(new)
+
+
+class Setting:
+    """A running scalar that takes a value."""
+
+    def __init__(self, cell: Cell, value: Expr, when: Expr | None, flat: bool):
+        outputs = {"value": value} if when is None else {"value": value, "when": when}
+        self.cell, self.function = cell, Function(outputs, flat)
+
+    def run(self, bound: Mapping[str, Any]) -> None:
+        """Assigns, eagerly and when compiled."""
+        results = self.function._forward(**self.function.networks(), **bound)
+        held = tensor_of(self.cell)
+        new = torch.as_tensor(results[0], dtype=held.dtype, device=held.device)
+        if len(results) > 1:
+            new = torch.where(torch.as_tensor(results[1], device=held.device) != 0, new, held)
+        held.copy_(new)
+
+
+class Reporting:
+    """Values that are evaluated on their own."""
+
+    def __init__(self, values: Mapping[str, Expr], flat: bool):
+        self.function = Function(values, flat)
+
+    def run(self, bound: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The values, without gradient."""
+        results = self.function._forward(**self.function.networks(), **bound)
+        return {k: torch.as_tensor(r).detach() for k, r in zip(self.function.values, results, strict=True)}
+
+
+Action = Descent | Moving | Setting | Reporting
+
+
+class Unit:
+    """Actions in order, on one set of columns.
+
+    Args:
+        actions: what is done.
+        compile_with: turns a function into a compiled one; None runs eagerly.
+    """
+
+    def __init__(self, actions: Sequence[Action], compile_with: Callable[[Any], Any] | None):
+        self.actions = list(actions)
+        self.compile_with = compile_with
+        self.functions = [getattr(a, "function", None) for a in self.actions]
+        self._compiled: Any = None
+        self._traced: list[Any] = []
+
+    def bind(self, columns: Mapping[str, Any], generator: Generator | None, scalars: Mapping[Cell, Tensor]) -> list[dict[str, Any]]:
+        """The arguments of every action's graph; a noise that several read is drawn once."""
+        drawn: dict[Expr, Tensor] = {}
+        bounds = []
+        for function in self.functions:
+            if function is None:
+                bounds.append({})
+                continue
+            bound = function.bind(columns, generator, drawn, scalars)
+            for noise in function.noises:
+                drawn[noise] = bound[function.inputs.noises[noise]]
+            bounds.append(bound)
+        return bounds
+
+    def run(self, columns: Mapping[str, Any], generator: Generator | None, scalars: Mapping[Cell, Tensor], stopped: Tensor | None) -> dict[str, Any]:
+        """One pass; the metrics by name."""
+        bounds = self.bind(columns, generator, scalars)
+        if self.compile_with is None:
+            return self._eager(bounds, stopped)
+        if self._compiled is None:
+            self._prepare(bounds)
+        with torch.no_grad():
+            return self._compiled(bounds, stopped)  # type: ignore[no-any-return]
+
+    def _eager(self, bounds: Sequence[Mapping[str, Any]], stopped: Tensor | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for action, bound in zip(self.actions, bounds, strict=True):
+            if isinstance(action, Descent):
+                stopped = _merge(found, action.run(bound, stopped), stopped)
+            else:
+                with torch.no_grad():
+                    _act(action, bound, found, None)
+        return found
+
+    def _prepare(self, bounds: Sequence[Mapping[str, Any]]) -> None:
+        self._traced = [TracedDescent(a) if isinstance(a, Descent) else a for a in self.actions]
+        for traced, bound in zip(self._traced, bounds, strict=True):
+            if isinstance(traced, TracedDescent):
+                traced.probe(bound)
+        assert self.compile_with is not None
+        self._compiled = self.compile_with(self._whole)
+
+    def _whole(self, bounds: Sequence[Mapping[str, Any]], stopped: Tensor | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for action, bound in zip(self._traced, bounds, strict=True):
+            if isinstance(action, TracedDescent):
+                stopped = _merge(found, action.run(bound, stopped), stopped)
+            else:
+                _act(action, bound, found, stopped)
+        return found
+
+    @property
+    def descents(self) -> list[Descent]:
+        """The updates among the actions."""
+        return [a for a in self.actions if isinstance(a, Descent)]
+
+
+def _act(action: Any, bound: Mapping[str, Any], found: dict[str, Any], stopped: Tensor | None) -> None:
+    if isinstance(action, Moving):
+        action.run() if stopped is None and not torch.compiler.is_compiling() else action.trace(stopped)
+    elif isinstance(action, Setting):
+        action.run(bound)
+    else:
+        found.update(action.run(bound))
+
+
+def _merge(found: dict[str, Any], new: dict[str, Any], stopped: Tensor | None) -> Tensor | None:
+    finite = new["finite"]
+    if "finite" in found:
+        new["finite"] = torch.minimum(found["finite"], finite)
+    if "grad_norm" in found and "grad_norm" in new:
+        new["grad_norm"] = torch.maximum(found["grad_norm"], new["grad_norm"])
+    found.update(new)
+    if stopped is not None and "stop" in new:
+        return torch.maximum(stopped, new["stop"].to(torch.float32))
+    return stopped
