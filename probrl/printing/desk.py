@@ -1,0 +1,216 @@
+"""Where formulas are laid out: letters here, and the lines that say what they are in a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from probrl.expr import definition as d
+from probrl.expr import nodes as n
+from probrl.expr.axes import Axis
+from probrl.expr.base import Expr
+from probrl.expr.recursion import _mentions
+from probrl.printing import boxes as b
+from probrl.printing.layout import EQUALS, lay
+from probrl.printing.names import Name, Spelled, parse, spell
+from probrl.printing.notation import density, lay_notation
+from probrl.printing.scope import Row, Scope
+
+IS_DRAWN = Spelled(r" \sim ", " ~ ")
+BECOMES = Spelled(r" \leftarrow ", " ← ")
+_POINTWISE = (n.Number, n.State, n.Add, n.Mul, n.Pow, n.Unary, n.Extremum, n.Compare, n.Where, n.StopGradient, n.At, n.Item, n.Shift)
+_LAWS = {
+    "normal": ("varepsilon", Spelled(r"\mathcal{N}(0, 1)", "N(0, 1)")),
+    "uniform": ("u", Spelled(r"\mathcal{U}[0, 1)", "U[0, 1)")),
+    "gumbel": ("g", Spelled(r"\operatorname{Gumbel}(0, 1)", "Gumbel(0, 1)")),
+    "rademacher": ("zeta", Spelled(r"\mathcal{U}\{-1, 1\}", "U{-1, 1}")),
+    "subset": ("j", Spelled(r"\operatorname{Subset}", "Subset")),
+}
+
+
+class Desk(Scope):
+    """Lays formulas out.
+
+    Args:
+        expand: True prints every definition by its body, a set of names those of them.
+        indexed: the data axes that are printed as indices.
+        repeated: sub-formulas that get a letter because the page would be very long without.
+    """
+
+    def __init__(self, expand: bool | Collection[str], indexed: Collection[str], repeated: Collection[Expr]) -> None:
+        super().__init__(indexed)
+        self._expand, self._shared = expand, set(repeated)
+
+    def box(self, node: Expr) -> b.Box:
+        """The box of a formula at the current index, and coordinate when a sum over an event is open."""
+        if self.has_letter(node):
+            return self._repeated_letter(node)
+        kind = getattr(node, "type", None)
+        gone = [] if kind is None else [a for a in self._offsets if a not in kind.names]
+        if gone and not isinstance(node, n.Symbol):
+            with self._without(gone):
+                return self.box(node)
+        if self.current_coordinate is None or isinstance(node, _POINTWISE) or (isinstance(node, n.Reduce) and isinstance(node.over, tuple)):
+            return lay(node, self)
+        coordinate = self.current_coordinate
+        with self.coordinate(None):
+            made = lay(node, self)
+        if kind is not None and kind.rank == 0:
+            return made
+        return b.Indexed(made, b.Word(coordinate), brackets=False)
+
+    @staticmethod
+    def asked_for(expand: bool | Collection[str], node: n.Definition) -> bool:
+        """Whether a definition is to be printed by its body."""
+        if isinstance(expand, bool):
+            return expand and not isinstance(node.head, d.NamedHead)
+        return node.head.name in expand
+
+    def expands(self, node: n.Definition) -> bool:
+        """Whether this page prints a definition by its body."""
+        return self.asked_for(self._expand, node)
+
+    def outside(self, node: Expr) -> b.Box:
+        """The box of an argument: whole, whatever coordinate is open around it."""
+        with self.coordinate(None):
+            return self.box(node)
+
+    # --- what has a line of its own ----------------------------------------------------------------------------
+    def _axes_below(self, node: Expr, moved: bool = True) -> tuple[Spelled, ...]:
+        kind = getattr(node, "type", None)
+        return () if kind is None else self.indices(kind.axes, moved)
+
+    def _lettered(self, key: Any, node: Expr, wish: Name, what: str) -> tuple[b.Letter, b.Letter]:
+        """The letter of a value here, and as it stands left of its own line."""
+        plain = self._axes_below(node, moved=False)
+        name = self.letters.claim(key, wish, what, plain)
+        return b.Letter(name, self._axes_below(node)), b.Letter(name, plain)
+
+    def named(self, node: n.Definition, wish: Name, body: Callable[[], b.Box]) -> b.Box:
+        """A named value: its letter here, its meaning in a line."""
+        if self.expands(node):
+            return self.box(node.body)
+        here, left = self._lettered(("named", node, self._scope(node)), node, wish, "")
+        self.later(("named", node, self._scope(node)), lambda: Row(left, EQUALS, body(), True))
+        return here
+
+    def definition(self, node: n.Definition) -> b.Box:
+        """A definition by its notation, or by its body if the page expands it."""
+        notation = node.head.notation(*node.args)
+        if self.expands(node) and not isinstance(notation, (d.Drawn, d.Letter)):
+            return self.box(node.body)
+        return lay_notation(notation, node, self)
+
+    def draw(self, node: n.Definition, notation: d.Drawn) -> b.Box:
+        """A draw: a letter of its variable here, the law in a line; expanded, the line is what is computed."""
+        wish = parse(notation.variable)
+        after = any(isinstance(g, n.Symbol) and g.name.endswith("_next") for g in notation.density.given)
+        wish = Name(wish.base, wish.accent, wish.primes + 1, wish.subs, wish.sups) if after or wish.accent else Name(wish.base, "tilde", wish.primes, wish.subs, wish.sups)
+        key = ("draw", notation.uid)
+        here, left = self._lettered(key, node, wish, f"another draw of {notation.variable}")
+        if self.expands(node):
+            self.later(key, lambda: Row(left, EQUALS, self.box(node.body), True))
+        else:
+            self.later(key, lambda: Row(left, IS_DRAWN, density(notation.density, node.head, self), True))
+        return here
+
+    def noise(self, node: n.Noise) -> b.Box:
+        """A source of randomness: a letter here, the law in a line."""
+        wish, law = _LAWS.get(node.law, ("xi", Spelled(rf"\text{{{node.law}}}", node.law)))
+        here, left = self._lettered(("noise", node), node, parse(wish), "another draw")
+
+        def line() -> Row:
+            shown: b.Box = b.Word(law)
+            if node.options:
+                shown = b.Function(shown, (tuple(b.Literal(o) if isinstance(o, (int, float)) else b.Word(spell(str(o))) for o in node.options),))
+            if node.like is not None:
+                shown = b.Listed((shown, self.box(node.like)), Spelled(r"\ \text{ like } ", " like "))
+            return Row(left, IS_DRAWN, shown, True)
+
+        self.later(("noise", node), line)
+        return here
+
+    # --- recursions --------------------------------------------------------------------------------------------
+    def bound_letter(self, node: n.Symbol) -> b.Box:
+        """The state of a recursion inside its own body: at the index before, or after."""
+        if node not in self.bound:
+            return b.Letter(parse(node.name).above(Spelled(f"({node.depth})", f"({node.depth})")))
+        name, axis, step = self.bound[node]
+        with self.shifted(axis, step):
+            return b.Letter(name, tuple(self.index(a) for a in self._state_axes(node, axis)))
+
+    def _state_axes(self, node: n.Symbol, axis: str) -> list[Axis]:
+        shown = [a for a in node.axes if not a.data or a.name in self._indexed]
+        return shown if any(a.name == axis for a in shown) else [*shown, Axis(axis)]
+
+    def _scope(self, node: Expr) -> Any:
+        """The letters that a formula borrows from recursions around it: they tell two occurrences apart."""
+        return tuple(v for s, v in self.bound.items() if _mentions(node, s))
+
+    def recursion(self, node: n.Recursion, index: int) -> b.Box:
+        """A recursion's result: the letter of its state here, its equations with explicit indices in lines."""
+        key = ("recursion", node, self._scope(node))
+        output = node.outputs[index]
+        outer = dict(self.bound)
+        names = []
+        for i, state in enumerate(node.states):
+            plain = tuple(self.plain_index(a) for a in self._state_axes(state, node.axis))
+            names.append(self.letters.claim((*key, i), parse(state.name), f"another {state.name}", plain))
+        inner = {s: (name, node.axis, 1 if node.reverse else -1) for s, name in zip(node.states, names, strict=True)}
+        for i, state in enumerate(node.states):
+            self.bound = outer | inner
+            self.later((*key, "state", i), self._state_line(node, i, names[i], state))
+            self.bound = outer
+        if output in node.steps:
+            at = node.steps.index(output)
+            return b.Letter(names[at], tuple(self.index(a) for a in self._state_axes(node.states[at], node.axis)))
+        here, left = self._lettered((*key, "output", index), output, parse("y"), "another result")
+        self.bound = outer | inner
+        self.later((*key, "output", index), lambda: Row(left, EQUALS, self.box(output), True))
+        self.bound = outer
+        return here
+
+    def adopt(self, right: Any, left: n.Symbol, sign: Spelled) -> Row | None:
+        """A recursion that is assigned to a column: the column's letter is the state's, and the row its equation."""
+        if not isinstance(right, n.Recursion) or len(right.states) != 1 or right.outputs != right.steps:
+            return None
+        key, letter = ("recursion", right, ()), self.column(left)
+        self.letters.give((*key, 0), letter.name)
+        self.recursion(right, 0)
+        return self.lines.pop()()._replace(sign=sign, where=False)
+
+    def _state_line(self, node: n.Recursion, i: int, name: Name, state: n.Symbol) -> Callable[[], Row]:
+        def line() -> Row:
+            axes = self._state_axes(state, node.axis)
+            left = b.Letter(name, tuple(self.plain_index(a) for a in axes))
+            word = "end" if node.reverse else "start"
+            edge = Spelled(rf"\mathrm{{{word}}}", word)
+            outside = b.Letter(name, tuple(edge if a.name == node.axis else self.plain_index(a) for a in axes))
+            step = self.box(node.steps[i])
+            start: b.Box = b.Relation(outside, EQUALS, self.box(node.inits[i]))
+            axis = next((a for x in (*node.steps, *node.outputs) for a in x.type.axes if a.name == node.axis), None)
+            if axis is not None and axis.mask:
+                invalid = b.Relation(self.mask(axis, axis.mask), EQUALS, b.Literal(0))
+                start = b.Listed((start, invalid), Spelled(r" \text{ and where } ", " and where "))
+            return Row(left, EQUALS, b.Listed((step, start), Spelled(r",\quad ", ",  ")), True)
+
+        return line
+
+    # --- what would be printed too often -----------------------------------------------------------------------
+    def has_letter(self, node: Expr) -> bool:
+        """Whether a formula is so long and so often repeated that it gets a letter of its own."""
+        return node in self._shared
+
+    def _repeated_letter(self, node: Expr) -> b.Box:
+        key = ("repeated", node, self._scope(node))
+        here, left = self._lettered(key, node, parse("x").above(Spelled(r"\circ", "°")), "")
+
+        def line() -> Row:
+            self._shared.discard(node)
+            try:
+                return Row(left, EQUALS, self.box(node), True)
+            finally:
+                self._shared.add(node)
+
+        self.later(key, line)
+        return here

@@ -1,0 +1,240 @@
+"""Letters: how a name is spelled in LaTeX and in a terminal, and who may use which letter on one page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+
+class Spelled(NamedTuple):
+    """One thing in both scripts: LaTeX and unicode text."""
+
+    latex: str
+    text: str
+
+
+_SMALL = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega".split()
+_CAPITAL = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
+GREEK = dict(zip(_SMALL, "αβγδϵζηθικλμνξπρστυφχψω", strict=True)) | dict(zip(_CAPITAL, "ΓΔΘΛΞΠΣΥΦΨΩ", strict=True))
+GREEK |= {"varepsilon": "ε", "vartheta": "ϑ", "varphi": "ϕ", "ell": "ℓ"}
+_FROM_UNICODE = {char: word for word, char in GREEK.items()}
+_COMBINING = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "dot": "\u0307"}
+ROLE_WORDS = {"reference": "ref"}  # the others are short enough to stand as they are
+
+
+@dataclass(frozen=True)
+class Name:
+    """A letter and what decorates it.
+
+    Attributes:
+        base: the letter or word itself.
+        accent: "bar", "hat", "tilde" or "dot", or None.
+        primes: how many primes follow.
+        subs, sups: what stands below and above, separated by commas.
+    """
+
+    base: Spelled
+    accent: str | None = None
+    primes: int = 0
+    subs: tuple[Spelled, ...] = ()
+    sups: tuple[Spelled, ...] = ()
+
+    def below(self, *more: Spelled) -> Name:
+        """The same name with more below it."""
+        return replace(self, subs=self.subs + more)
+
+    def above(self, *more: Spelled) -> Name:
+        """The same name with more above it."""
+        return replace(self, sups=self.sups + more)
+
+    @property
+    def raised(self) -> bool:
+        """Whether something stands above, so that a power needs parentheses."""
+        return bool(self.primes or self.sups)
+
+    @property
+    def latex(self) -> str:
+        """The LaTeX spelling."""
+        head = f"\\{self.accent}{{{self.base.latex}}}" if self.accent else self.base.latex
+        sub = "_" + _braced(",".join(s.latex for s in self.subs)) if self.subs else ""
+        sup = "^" + _braced(",".join(s.latex for s in self.sups)) if self.sups else ""
+        if self.primes and sup:
+            return f"{head}{sub}^{{{chr(92) + 'prime' if self.primes == 1 else (chr(92) + 'prime') * self.primes},{','.join(s.latex for s in self.sups)}}}"
+        return f"{head}{chr(39) * self.primes}{sub}{sup}"
+
+    @property
+    def text(self) -> str:
+        """The unicode spelling."""
+        head = self.base.text
+        if self.accent:
+            head = head + _COMBINING[self.accent] if len(head) == 1 else f"{self.accent}({head})"
+        sub = ",".join(s.text for s in self.subs)
+        sup = ",".join(s.text for s in self.sups)
+        below = f"_{sub}" if len(sub) == 1 or sub.isalnum() else f"_{{{sub}}}" if sub else ""
+        above = f"^{sup}" if len(sup) == 1 or sup.isalnum() else f"^{{{sup}}}" if sup else ""
+        return f"{head}{chr(39) * self.primes}{below}{above}"
+
+
+def _braced(latex: str) -> str:
+    return latex if len(latex) == 1 or re.fullmatch(r"\\[A-Za-z]+", latex) else f"{{{latex}}}"
+
+
+def plain(word: str) -> str:
+    """A word with only what KaTeX's strict text mode takes; other characters become their code points."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in " -.,:;()/") else f"u{ord(c):x}" for c in word)
+
+
+def spell(word: str) -> Spelled:
+    """One word: a letter or a number stays, a Greek word becomes its letter, anything else stands upright."""
+    word = _FROM_UNICODE.get(word, word)
+    if word in GREEK:
+        return Spelled(f"\\{word}", GREEK[word])
+    if word.isascii() and (word.isdigit() or (len(word) == 1 and word.isalpha())):
+        return Spelled(word, word)
+    clean = plain(word)
+    return Spelled(f"\\mathrm{{{clean}}}" if clean.isalnum() else f"\\text{{{clean}}}", word)
+
+
+def parse(name: str) -> Name:
+    """A name as the user typed it: an identifier such as ``s_next`` or ``rho_bar``, or LaTeX such as ``\\pi_\\theta``.
+
+    Example:
+        >>> parse("s_next").latex, parse("V_old").latex, parse(r"\\pi_\\theta").text
+        ("s'", 'V_{\\\\mathrm{old}}', 'π_θ')
+    """
+    if any(c in name for c in "\\^{}'"):
+        return _parse_latex(name)
+    first, *rest = name.split("_")
+    if not first or "" in rest:
+        return Name(Spelled(f"\\text{{{plain(name)}}}", name))
+    made = Name(spell(first))
+    for word in rest:
+        if word == "next":
+            made = replace(made, primes=made.primes + 1)
+        elif word in _COMBINING and made.accent is None:
+            made = replace(made, accent=word)
+        elif word == "star":
+            made = made.above(Spelled("*", "*"))
+        else:
+            made = made.below(spell(word))
+    return made
+
+
+_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[^\s]")
+
+
+def _parse_latex(name: str) -> Name:
+    tokens = _TOKEN.findall(name)
+    base, tokens = _group(tokens)
+    made = Name(base)
+    try:
+        while tokens:
+            mark, tokens = tokens[0], tokens[1:]
+            if mark == "'":
+                made = replace(made, primes=made.primes + 1)
+            elif mark in "_^" and tokens:
+                part, tokens = _group(tokens)
+                made = made.below(part) if mark == "_" else made.above(part)
+            else:
+                raise ValueError(mark)
+    except ValueError:
+        return Name(Spelled(f"{{{name}}}", _as_text(_TOKEN.findall(name))))
+    return made
+
+
+def _group(tokens: list[str]) -> tuple[Spelled, list[str]]:
+    """The first token, group or command with its argument, and what follows."""
+    head, rest = tokens[0], tokens[1:]
+    if head == "{":
+        inner, rest = _until_closed(rest)
+        return Spelled(_joined(inner), _as_text(inner)), rest
+    if head.startswith("\\") and head[1:] not in GREEK and rest and rest[0] == "{":
+        inner, rest = _until_closed(rest[1:])
+        return Spelled(f"{head}{{{_joined(inner)}}}", _as_text([head, "{", *inner, "}"])), rest
+    if head.startswith("\\") or len(head) == 1:
+        return Spelled(head, _as_text([head])), rest
+    return spell(head), rest
+
+
+def _until_closed(tokens: list[str]) -> tuple[list[str], list[str]]:
+    depth = 1
+    for i, token in enumerate(tokens):
+        depth += (token == "{") - (token == "}")
+        if depth == 0:
+            return tokens[:i], tokens[i + 1 :]
+    return tokens, []
+
+
+def _joined(tokens: list[str]) -> str:
+    out = ""
+    for token in tokens:
+        out += " " + token if re.search(r"\\[A-Za-z]+$", out) and token[0].isalpha() else token
+    return out
+
+
+def _as_text(tokens: list[str]) -> str:
+    out, accent = "", None
+    for token in tokens:
+        if token in "{}":
+            continue
+        word = token[1:] if token.startswith("\\") else token
+        if word in _COMBINING:
+            accent = _COMBINING[word]
+            continue
+        if token.startswith("\\") and word in ("mathrm", "mathcal", "mathbb", "mathbf", "text", "operatorname"):
+            continue
+        out += GREEK.get(word, word) if token.startswith("\\") else token
+        if accent:
+            out, accent = out + accent, None
+    return out
+
+
+def in_role(name: Name, role: str) -> Name:
+    """A distribution's name in a role: a bar for the target, the role's word above for the others."""
+    if role == "live":
+        return name
+    if role == "target" and name.accent is None and "bar" not in name.base.latex:
+        return replace(name, accent="bar")
+    return name.above(spell(ROLE_WORDS.get(role, role)))
+
+
+class Letters:
+    """Who may use which letter: the second to claim one gets a subscript, and :attr:`renamed` says so."""
+
+    def __init__(self) -> None:
+        self._given: dict[Hashable, Name] = {}
+        self._taken: set[str] = set()
+        self.renamed: dict[Name, str] = {}
+
+    def claim(self, key: Hashable, name: Name, what: str = "", indices: Iterable[Spelled] = ()) -> Name:
+        """The name of a thing on this page.
+
+        Args:
+            key: the identity of the thing; the same key always gets the same name.
+            name: the name that it would like.
+            what: what it is, in words, should another thing have that name already.
+            indices: what will stand below it besides; the name is unique with and without them.
+        """
+        if key in self._given:
+            return self._given[key]
+        below, count, candidate = tuple(indices), 2, name
+        while not self._taken.isdisjoint(_spellings(candidate, below)):
+            candidate = name.below(Spelled(str(count), str(count)))
+            count += 1
+        if count > 2 and what:
+            self.renamed[candidate] = what
+        self._given[key] = candidate
+        self._taken.update(_spellings(candidate, below))
+        return candidate
+
+
+    def give(self, key: Hashable, name: Name) -> None:
+        """Gives a thing a name that another thing has already, because they are equal."""
+        self._given.setdefault(key, name)
+
+
+def _spellings(name: Name, below: tuple[Spelled, ...]) -> set[str]:
+    full = name.below(*below)
+    return {name.latex, full.latex, "text:" + name.text, "text:" + full.text}

@@ -1,0 +1,113 @@
+"""The rule of every notation that a definition can have: functions, named values, densities, functionals, draws."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+from probrl.expr import definition as d
+from probrl.expr import nodes as n
+from probrl.expr.traversal import everything
+from probrl.printing import boxes as b
+from probrl.printing.layout import function_name, upright
+from probrl.printing.names import Spelled, in_role, parse
+
+if TYPE_CHECKING:
+    from probrl.printing.desk import Desk
+
+NORM = (Spelled(r"\|", "‖"), Spelled(r"\|", "‖"))
+ANGLES = (Spelled(r"\langle ", "⟨"), Spelled(r" \rangle", "⟩"))
+FUNCTIONALS = {
+    "H": Spelled(r"\mathcal{H}", "ℋ"),
+    "E": Spelled(r"\mathbb{E}", "𝔼"),
+    "Var": Spelled(r"\operatorname{Var}", "Var"),
+    "KL": Spelled(r"D_{\mathrm{KL}}", "KL"),
+}
+DOT = b.Word(Spelled(r"\cdot", "·"))
+BARS = Spelled(r" \,\|\, ", " ‖ ")
+
+
+@singledispatch
+def lay_notation(notation: Any, node: n.Definition, desk: Desk) -> b.Box:
+    """The box of a definition, by its notation."""
+    raise NotImplementedError(f"{type(notation).__name__} has no printing rule")
+
+
+@lay_notation.register(d.Apply)
+def _(notation: d.Apply, node: n.Definition, desk: Desk) -> b.Box:
+    args = tuple(desk.outside(a) for a in notation.args)
+    if notation.name == "sqnorm" and len(args) == 1:
+        return b.Power(b.Fenced(NORM[0], args[0], NORM[1]), b.Literal(2))
+    if notation.name == "dot" and len(args) == 2:
+        return b.Fenced(ANGLES[0], b.Listed(args), ANGLES[1])
+    key = ("function", notation.name, _meaning(node.head))
+    name = desk.letters.claim(key, function_name(notation.name), f"another {notation.name}")
+    below = [desk.word_below(node, word) for word in notation.below]
+    if (data := _reduces_data(node)) is not None:
+        below.append(desk.data_of(data))
+    return b.Function(b.Letter(name, tuple(below)), (args,))
+
+
+def _meaning(head: d.Head) -> Any:
+    """What tells two definitions of one name apart, whatever their options."""
+    return head.function if isinstance(head, d.FunctionHead) else type(head)
+
+
+def _reduces_data(node: n.Definition) -> Any:
+    """What the body of a definition reduces over the data by itself, or None."""
+    seen, stack = set(node.args), [node.body]
+    while stack:
+        x = stack.pop()
+        if x in seen:
+            continue
+        seen.add(x)
+        if isinstance(x, n.Reduce) and x.over == "data":
+            return x.x
+        stack.extend(everything(x))
+    return None
+
+
+@lay_notation.register(d.Letter)
+def _(notation: d.Letter, node: n.Definition, desk: Desk) -> b.Box:
+    return desk.named(node, parse(notation.name), lambda: desk.box(node.args[0] if node.args else node.body))
+
+
+@lay_notation.register(d.Density)
+def _(notation: d.Density, node: n.Definition, desk: Desk) -> b.Box:
+    return density(notation, node.head, desk)
+
+
+def density(notation: d.Density, head: Any, desk: Desk, index: int | None = None) -> b.Box:
+    """A distribution's name, in its role, over values and conditions; a dot stands for values that are not given."""
+    owner = distribution_of(head, notation, index)
+    name = desk.letters.claim(
+        ("model", owner, notation.name, notation.role), in_role(parse(notation.name), notation.role), f"another {notation.name}"
+    )
+    letter: b.Box = b.Letter(name, desk.leads(owner))
+    if notation.held:
+        letter = b.Bracket(upright("sg"), letter)
+    values = (DOT,) if notation.values is None else tuple(desk.outside(v) for v in notation.values)
+    given = tuple(desk.outside(g) for g in notation.given)
+    return b.Function(letter, (values, given) if given else (values,))
+
+
+def distribution_of(head: Any, notation: d.Density, index: int | None = None) -> Any:
+    """The object whose density it is, if the head says so; its name otherwise."""
+    found = getattr(head, "dist", None)
+    return notation.name if found is None or (index or 0) > 0 and notation.name != getattr(found, "notation", None) else found
+
+
+@lay_notation.register(d.Functional)
+def _(notation: d.Functional, node: n.Definition, desk: Desk) -> b.Box:
+    parts = [density(p, node.head, desk, i) for i, p in enumerate(notation.parts)]
+    if notation.op == "log" and len(parts) == 1:
+        return b.Prefix(b.Word(Spelled(r"\log ", "log ")), parts[0])
+    head = b.Word(FUNCTIONALS[notation.op]) if notation.op in FUNCTIONALS else upright(notation.op)
+    if len(parts) == 1:
+        return b.Bracket(head, parts[0])
+    return b.Function(head, tuple((p,) for p in parts), BARS)
+
+
+@lay_notation.register(d.Drawn)
+def _(notation: d.Drawn, node: n.Definition, desk: Desk) -> b.Box:
+    return desk.draw(node, notation)
