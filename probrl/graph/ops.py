@@ -16,7 +16,7 @@ def network(net, axes, lead, rank, held, *args):
     if held:
         with torch.no_grad():
             return network(net, axes, lead, rank, False, *args)
-    if axes == 1 and all(isinstance(a, Tensor) for a in args):
+    if axes == 1 and all(isinstance(a, Tensor) and a.shape[:1] == args[0].shape[:1] for a in args):
         out = net(*args)
         return shaped(out, net, lead + 1, rank)
     if not args:

@@ -72,8 +72,9 @@ class World:
             "x": torch.randn(ROWS, STEPS, SIZE, dtype=REAL),
             "valid": torch.tensor([[True, True, False], [True, False, True], [True, True, True]]),
         }
-        self.r, self.w, self.a = op.symbols("r w a")
-        self.u, self.end = op.symbols("u end", axes=TIME)
+        self.w, self.a = op.symbols("w a")
+        self.r = op.symbols("r", rank=0)
+        self.u, self.end = op.symbols("u end", rank=0, axes=TIME)
         self.o = op.symbols("o", rank=1)
         self.x = op.symbols("x", rank=1, axes=TIME)
         self.alpha = scalars.parameter("alpha", 0.7, positive=True)

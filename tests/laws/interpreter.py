@@ -100,14 +100,16 @@ class Interpreter:
     Args:
         batch: the columns, laid out ``(batch, *declared axes, *event)``.
         noise: the value of every source of randomness, laid out as its type says.
-        cells: the value of scalars; without one, what the cell starts from.
+        cells: the value of scalars; without one, what the cell holds or starts from.
+        sizes: how long axes are, where nothing outside a recursion's body says it.
 
     Attributes:
         closest: how near any decision came to falling the other way: comparisons, extrema, floors, absolute values.
     """
 
-    def __init__(self, batch: Mapping[str, Tensor], noise: Mapping[Expr, Tensor] | None = None, cells: Mapping | None = None) -> None:
+    def __init__(self, batch: Mapping[str, Tensor], noise: Mapping[Expr, Tensor] | None = None, cells: Mapping | None = None, sizes: Mapping[str, int] | None = None) -> None:
         self.batch, self.noise, self.cells = batch, dict(noise or {}), dict(cells or {})
+        self.sizes = dict(sizes or {})
         self.root = Scope()
         self.closest = math.inf
         self.program: tuple[Expr, ...] = ()
@@ -142,7 +144,9 @@ class Interpreter:
         return list(found) if isinstance(found, tuple) else [found]
 
     def size(self, axis: str) -> int:
-        """How long an axis is: asked of the node that brings it in."""
+        """How long an axis is: given, or asked of the node that brings it in."""
+        if axis in self.sizes:
+            return self.sizes[axis]
         for x in walk(*self.program, through=everything):
             if axis not in x.type.names:
                 continue
