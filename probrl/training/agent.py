@@ -19,6 +19,7 @@ from probrl.training.settings import Settings, whole_number
 if TYPE_CHECKING:
     from probrl.training.on_policy import OnPolicyTrainer
 
+PARTS = ("actor", "critic", "loss")  # what a user may hand over in place of what is declared
 EVALUATION_SEED = 1_000_003  # added to the agent's own: episodes that it has not learned from
 
 
@@ -285,4 +286,3 @@ class Agent:
         low, high = (np.array(side, np.float32) for side in (space.low, space.high))
         actions = np.clip(actions, low, high).reshape(-1, *space.shape)
         return actions[0] if one else actions
-

@@ -9,10 +9,8 @@ from typing import Any
 
 from probrl.envs import EnvLike
 from probrl.errors import DataError
-from probrl.training.agent import Agent
+from probrl.training.agent import PARTS, Agent
 from probrl.training.settings import Settings, nearest
-
-PARTS = ("actor", "critic", "loss")
 
 
 def agent_of(algorithm: type[Any]) -> Callable[..., Agent]:

@@ -10,7 +10,7 @@ import torch
 from probrl.envs import EnvLike, Spaces
 from probrl.errors import CheckpointError, ProbrlError
 from probrl.training import storage
-from probrl.training.agent import Agent
+from probrl.training.agent import PARTS, Agent
 from probrl.training.catalogue import hyper_parameters, is_ours, is_plain, name_of_algorithm, restore_algorithm
 from probrl.training.run import explain, read_metrics, versions
 from probrl.training.settings import Settings, whole_number
@@ -113,7 +113,8 @@ def _declared(manifest: Plain, env: EnvLike | None, algorithm: Any, device: str 
     for name in parts:
         if name not in needed:
             raise CheckpointError(f"this agent was not made with a {name!r} of your own: load it without")
-    missing = [name for name in needed if name not in parts and algorithm is None]
+    # an algorithm that is handed over brings its formulas with it, but not the parts
+    missing = [name for name in needed if name not in parts and (name in PARTS or algorithm is None)]
     if missing:
         raise CheckpointError(
             f"this agent was made with your own {', '.join(missing)}: hand it over, as in load(path, {missing[0]}=...)"
@@ -124,10 +125,10 @@ def _declared(manifest: Plain, env: EnvLike | None, algorithm: Any, device: str 
             raise CheckpointError(
                 f"{described['name']!r} is no algorithm of this package: write load(path, algorithm=...) with yours"
             )
-        formulas = {name: part for name, part in parts.items() if name not in ("actor", "critic", "loss")}
+        formulas = {name: part for name, part in parts.items() if name not in PARTS}
         algorithm = restore_algorithm(described["name"], {**described["hyper"], **formulas})
     settings = Settings(seed=kept["seed"], device=device or kept["device"], backend=kept["backend"])
-    own = {name: part for name, part in parts.items() if name in ("actor", "critic", "loss")}
+    own = {name: part for name, part in parts.items() if name in PARTS}
     source = manifest["env"] if env is None else env
     agent = Agent(algorithm, source, settings, Spaces.from_json(manifest["spaces"]), own)
     agent.timesteps = whole_number("timesteps", manifest["timesteps"], least=0)

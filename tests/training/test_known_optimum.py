@@ -38,7 +38,7 @@ def test_waiting_pays_only_under_a_large_discount_factor(gamma, best):
 
 @pytest.mark.parametrize("terminates", [False, True])
 def test_a_truncated_episode_bootstraps_and_a_terminated_one_does_not(terminates):
-    """The clock is not seen, so there is one state: v = 1 + gamma v for ever, or v = 1 + gamma v / 2 if every second ends."""
+    """The clock is not seen, so it is one state: v = 1 + gamma v, or 1 + gamma v / 2 if every second step ends."""
     gamma = 0.5
     agent = PPO(lambda: Endless(2, terminates), seed=1, gamma=gamma, lam=0.0, **FAST).learn(10_000)
     expected = 1 / (1 - gamma / 2) if terminates else 1 / (1 - gamma)

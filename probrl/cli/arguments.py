@@ -1,0 +1,94 @@
+"""From words to frozen dataclasses, with every mistake said in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from probrl.errors import ProbrlError
+
+T = TypeVar("T")
+PLAIN = (int, float, bool, str, type(None))
+
+
+class UsageError(ProbrlError, ValueError):
+    """A command line that says nothing this program knows."""
+
+
+def nearest_word(kind: str, word: str, known: Iterable[str]) -> str:
+    """The word itself if it is known.
+
+    Errors:
+        UsageError naming the nearest known word, or all of them.
+    """
+    known = sorted(known)
+    if word in known:
+        return word
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    raise UsageError(f"no {kind} is called {word!r}: {hint}")
+
+
+def parse(cls: type[T], words: list[str], name: str) -> T:
+    """An instance of a frozen dataclass from flags.
+
+    Args:
+        cls: whose fields are the flags; its docstring is the help text.
+        words: the command line after the command.
+        name: how the command is called, for the help text.
+
+    Errors:
+        UsageError for an unknown flag (with the nearest one), a missing or a malformed value.
+    """
+    import tyro
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(cls, args=words, prog=f"probrl {name}")
+    except SystemExit as stop:
+        if not stop.code:
+            raise SystemExit(0) from None  # --help was printed
+        raise UsageError(_one_line(said.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """The message inside the box that tyro draws, with its nearest flag."""
+    lines = [line.strip().strip("│").strip() for line in box.splitlines() if not re.match(r"^\s*[╭╰]", line)]
+    rule = next((i for i, line in enumerate(lines) if line.startswith("──")), len(lines))
+    message = " ".join(lines[:rule])
+    meant = re.search(r"Perhaps you meant:.*?(--[\w-]+)", " ".join(lines[rule:]))
+    return f"{message}: did you mean {meant[1]}?" if meant else message or "that command line cannot be read"
+
+
+def flags_of(algorithm: type[Any]) -> type[Any]:
+    """A dataclass with those hyper-parameters of an algorithm that a shell can say: numbers, words, and tuples of them."""
+    hints = typing.get_type_hints(algorithm, vars(sys.modules[algorithm.__module__]))
+    fields: list[tuple[str, Any, Any]] = []
+    for field in dataclasses.fields(algorithm):
+        kind = _plain(hints.get(field.name, type(field.default)), field.default)
+        if field.init and kind is not None:
+            fields.append((field.name, kind, dataclasses.field(default=field.default)))
+    flags = dataclasses.make_dataclass(algorithm.__name__, fields, frozen=True)
+    flags.__doc__ = algorithm.__doc__
+    return flags
+
+
+def _plain(hint: Any, default: Any) -> Any:
+    """The part of a type that a shell can say, or None: a learning rate may also be a formula, but not here."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        members = [m for m in typing.get_args(hint) if m in PLAIN or typing.get_origin(m) is tuple]
+        if not members or members == [type(None)]:
+            return None
+        return typing.Union[tuple(members)]  # noqa: UP007 - the members are known at run time only
+    if hint in PLAIN or typing.get_origin(hint) in (tuple, typing.Literal):
+        return hint
+    return type(default) if type(default) in (int, float, bool, str) else None
