@@ -3,10 +3,12 @@
 from typing import Any
 
 from probrl.expr.base import install_reading
+from probrl.expr.digest import digest
 from probrl.graph import structure  # noqa: F401 - fills rules
 from probrl.graph.function import Function, evaluate
 
 install_reading("evaluate", evaluate)
+install_reading("digest", digest)
 install_reading("graph", lambda expr, **options: Function({"value": expr}, **options).module)
 
 

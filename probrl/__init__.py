@@ -1,0 +1,38 @@
+"""probrl: learning algorithms written once, as mathematics on conditional distributions, and run exactly as printed."""
+
+from importlib import import_module
+from typing import Any
+
+from probrl import graph, printing, symbolic  # noqa: F401 - they fill the readings of every expression
+from probrl.distributions import *  # noqa: F403
+from probrl.expr.axes import Axis
+from probrl.expr.calculus import divergence, grad, jvp
+from probrl.expr.definition import definition
+from probrl.expr.operators import (
+    abs, clip, concatenate, constant, cos, data_max, data_min, digamma, dot, equal, exp, floor, index, lgamma, log, log_softmax,
+    logsumexp, maximum, mean, minimum, noise, sigmoid, sign, sin, softmax, softplus, sqnorm, sqrt, stack, standardize, std,
+    stop_gradient, sum, sum_event, symbols, tanh, where,
+)  # fmt: skip
+from probrl.expr.recursion import following as next
+from probrl.expr.recursion import preceding as prev
+from probrl.expr.recursion import recursion
+from probrl.expr.scalars import iteration, parameter, progress, state
+from probrl.graph.optimizers import SGD, Adam, AdamW, RMSprop
+from probrl.networks.mlp import mlp
+from probrl.objectives import *  # noqa: F403
+from probrl.program import (
+    Assign, Every, Fit, Maximize, Minimize, Polyak, Prepare, Program, Report, Snapshot, Together,
+)  # fmt: skip
+
+__version__ = "0.1.0"
+
+# What needs an environment library is loaded when it is first asked for: formulas do not.
+_LATE = {
+    "PPO": "probrl.training.shipped", "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.storage",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
+    raise AttributeError(f"module 'probrl' has no attribute {name!r}")
