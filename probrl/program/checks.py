@@ -106,11 +106,21 @@ def runs_on_rows(fit: Fit) -> None:
 def role_view(view: Any, verb: str, allowed: tuple[str, ...]) -> Any:
     """Refuses what is not a role that the verb moves."""
     role = getattr(view, "role", None)
-    if role is None or not hasattr(view, "networks"):
-        raise ExpressionError(f"{verb}({view!r}): name the role that it moves, as in {verb}(Q.{allowed[0]})")
+    if role is None or not handles(view):
+        raise ExpressionError(f"{verb}({getattr(view, 'notation', view)}): name the role that it moves, as in {verb}(Q.{allowed[0]})")
     if role not in allowed:
-        raise ExpressionError(f"{verb} does not move the role '{role}' of {view.notation}; it moves {' and '.join(allowed)}")
+        raise ExpressionError(f"{verb} does not move the role '{role}' of {view.notation}; it moves {' and '.join(allowed)}, as in {verb}({view.notation}.{allowed[0]})")
     return view
+
+
+def handles(view: Any) -> list[Any]:
+    """The networks of a distribution, in whatever role it is looked at."""
+    owner = getattr(view, "owner", view)
+    factors = getattr(owner, "factors", None)
+    if factors is not None:
+        return [h for f in factors for h in handles(f)]
+    handle = getattr(owner, "handle", None)
+    return [] if handle is None else [handle]
 
 
 def roles_are_moved(steps: Iterable[Step]) -> None:

@@ -237,7 +237,7 @@ class Move(Step):
     @property
     def networks(self) -> tuple[Any, ...]:
         """The networks whose copies it moves."""
-        return tuple(self.view.networks)
+        return tuple(checks.handles(self.view))
 
 
 class Polyak(Move):
