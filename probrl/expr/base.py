@@ -39,8 +39,8 @@ def read(name: str, expr: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def show(expr: Any) -> str:
-    """The expression as plain text, for messages."""
-    return _readings["text"](expr) if "text" in _readings else repr(expr)
+    """The expression as one line of plain text, for messages."""
+    return _readings["line"](expr) if "line" in _readings else repr(expr)
 
 
 def _key(value: Any) -> Hashable:
@@ -92,7 +92,7 @@ class Expr:
         return f"{type(self).__name__}({', '.join(repr(getattr(self, f)) for f in self.fields)})"
 
     def __str__(self) -> str:
-        return show(self)
+        return str(_readings["text"](self)) if "text" in _readings else repr(self)
 
     # --- Python that has no meaning on a formula ---------------------------------------------------------------
     def __bool__(self) -> bool:

@@ -12,6 +12,7 @@ from probrl.expr.base import Expr
 from probrl.expr.recursion import _mentions
 from probrl.printing import boxes as b
 from probrl.printing.layout import EQUALS, lay
+from probrl.printing.legend import words
 from probrl.printing.names import Name, Spelled, parse, spell
 from probrl.printing.notation import density, lay_notation
 from probrl.printing.scope import Row, Scope
@@ -111,8 +112,12 @@ class Desk(Scope):
         if self.expands(node):
             self.later(key, lambda: Row(left, EQUALS, self.box(node.body), True))
         else:
-            self.later(key, lambda: Row(left, IS_DRAWN, density(notation.density, node.head, self), True))
+            self.later(key, lambda: Row(left, IS_DRAWN, self._law(node, notation), True))
         return here
+
+    def _law(self, node: n.Definition, notation: d.Drawn) -> b.Box:
+        law, gradient = density(notation.density, node.head, self), getattr(node.head, "gradient", None)
+        return b.Listed((law, b.Word(words(f"{gradient} gradient")))) if gradient else law
 
     def noise(self, node: n.Noise) -> b.Box:
         """A source of randomness: a letter here, the law in a line."""
@@ -140,7 +145,7 @@ class Desk(Scope):
             return b.Letter(name, tuple(self.index(a) for a in self._state_axes(node, axis)))
 
     def _state_axes(self, node: n.Symbol, axis: str) -> list[Axis]:
-        shown = [a for a in node.axes if not a.data or a.name in self._indexed]
+        shown = [a for a in node.axes if not a.data or a.name in self.indexed]
         return shown if any(a.name == axis for a in shown) else [*shown, Axis(axis)]
 
     def _scope(self, node: Expr) -> Any:

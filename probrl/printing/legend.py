@@ -61,9 +61,9 @@ class Legend:
                     self._sizes.setdefault(axis.name, set()).add(size)
 
     def column(self, name: Name, node: n.Symbol) -> None:
-        """A column that is more than one scalar per row."""
-        extra = [_describe(a) for a in node.axes if a != BATCH]
-        kind = "" if node.rank in (0, None) else "vector" if node.rank == 1 else f"of rank {node.rank}"
+        """A column that is more than one scalar per row; axes that are printed as indices are explained there."""
+        extra = [_describe(a) for a in node.axes if a != BATCH and a.name not in self._scope.indexed]
+        kind = "" if node.rank in (0, None) else "vector" if node.rank == 1 else f"rank {node.rank}"
         if not any(a.name == "batch" or a.source == a.name for a in node.axes):
             extra.append("one for all rows")
         if kind or extra:
@@ -101,7 +101,7 @@ class Legend:
             made.append((b.Letter(name), _SAYS, _about(cell)))
         return made
 
-    def _shape_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
+    def _shape_rows(self) -> list[tuple[b.Box | None, Spelled, b.Box]]:
         groups: dict[str, list[b.Box]] = {}
         for name, text in self._shapes.items():
             groups.setdefault(text, []).append(b.Letter(name))
@@ -110,14 +110,16 @@ class Legend:
     def _axis_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
         made: list[tuple[b.Box, Spelled, b.Box]] = []
         for name, axis in self._axes.items():
-            sizes = self._sizes.get(axis.name, set())
-            if len(sizes) == 1:
-                size = sizes.pop()
-                sizes.add(size)
-                last = Spelled(rf"0, \ldots, {size - 1}", f"0, ..., {size - 1}") if size > 2 else Spelled(*(", ".join(map(str, range(size))),) * 2)
-                made.append((b.Letter(name), _EQUALS, b.Word(last)))
-            elif name not in self._scope.letters.renamed and name.text != axis.name:
-                made.append((b.Letter(name), _SAYS, b.Word(words(f"the index of {axis.name}"))))
+            said = [] if name.text == axis.name and not axis.mask else [f"the index of {_describe(axis)}"]
+            if name in self._scope.letters.renamed and not axis.mask:
+                said = []  # it is among the notes
+            size = max(self._sizes.get(axis.name, {0}))
+            if size and len(self._sizes[axis.name]) == 1:
+                last = ", ".join(map(str, range(size))) if size < 4 else None
+                shown = Spelled(last, last) if last else Spelled(rf"0, \ldots, {size - 1}", f"0, ..., {size - 1}")
+                made.append((b.Letter(name), _EQUALS, b.Word(shown)))
+            elif said:
+                made.append((b.Letter(name), _SAYS, b.Word(words(said[0]))))
         return made
 
     def _note_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:

@@ -93,8 +93,9 @@ def density(notation: d.Density, head: Any, desk: Desk, index: int | None = None
 
 def distribution_of(head: Any, notation: d.Density, index: int | None = None) -> Any:
     """The object whose density it is, if the head says so; its name otherwise."""
-    found = getattr(head, "dist", None)
-    return notation.name if found is None or (index or 0) > 0 and notation.name != getattr(found, "notation", None) else found
+    if index is not None and hasattr(head, "p") and hasattr(head, "q"):  # of a divergence, one of each
+        head = (head.p, head.q)[index]
+    return getattr(head, "dist", notation.name)
 
 
 @lay_notation.register(d.Functional)

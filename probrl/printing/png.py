@@ -45,7 +45,7 @@ def draw(rows: list[Row], path: Any = None, size: float = 14, dpi: int = 200) ->
         raise MissingExtraError("a picture needs matplotlib: pip install 'probrl[plot]'") from error
     font = FontProperties(size=size, math_fontfamily="cm")
     parser = MathTextParser("path")
-    pairs = pairs_of(rows)
+    pairs = [(left, _tall(right)) for left, right in pairs_of(rows)]
     boxes = [[parser.parse(f"${side.strip()}$", dpi=72, prop=font) if side.strip() else None for side in pair] for pair in pairs]
     gap, margin = 0.55 * size, 0.8 * size
     left_width = max((x[0].width for x in boxes if x[0]), default=0.0)
@@ -66,3 +66,12 @@ def draw(rows: list[Row], path: Any = None, size: float = 14, dpi: int = 200) ->
     target = io.BytesIO() if path is None else Path(path)
     figure.savefig(target, format="png", dpi=dpi)
     return target.getvalue() if isinstance(target, io.BytesIO) else target
+
+
+def _tall(latex: str) -> str:
+    """Fractions that stand in the line itself in full size, as a display would draw them."""
+    out, depth = "", 0
+    for i, c in enumerate(latex):
+        depth += (c == "{") - (c == "}")
+        out += "\\d" if c == "\\" and depth == 0 and latex.startswith("\\frac{", i) else c
+    return out

@@ -36,6 +36,7 @@ class Scope:
     """
 
     def __init__(self, indexed: Collection[str]) -> None:
+        self.indexed = frozenset(indexed)
         self.letters = Letters()
         self.legend = Legend(self)
         self.bound: dict[Expr, tuple[Name, str, int]] = {}
@@ -44,7 +45,6 @@ class Scope:
         self.lines: deque[Callable[[], Row]] = deque()
         self._keys: set[Any] = set()
         self._offsets: dict[str, int] = {}
-        self._indexed = frozenset(indexed)
         for word, spelled in FUNCTIONS.items():
             self.letters.claim(("builtin", word), Name(spelled))
 
@@ -105,7 +105,7 @@ class Scope:
         return b.Letter(name, below)
 
     def indices(self, axes: tuple[Axis, ...], moved: bool = True) -> tuple[Spelled, ...]:
-        shown = [a for a in axes if not a.data or a.name in self._indexed]
+        shown = [a for a in axes if not a.data or a.name in self.indexed]
         return tuple(self.index(a) if moved else self.plain_index(a) for a in shown)
 
     def plain_index(self, axis: Axis) -> Spelled:

@@ -9,7 +9,7 @@ from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.traversal import walk
 
-_MINUS_ONE = n.Number(-1, None)
+_LABEL = 60
 
 
 def terms_of(loss: Expr, write_line: Callable[[Expr], str]) -> list[tuple[str, Expr, Expr]]:
@@ -24,7 +24,8 @@ def terms_of(loss: Expr, write_line: Callable[[Expr], str]) -> list[tuple[str, E
         if len(named) == 1 and _is_scaled(term, named[0]):
             found.append((named[0].head.name, wrap(term), wrap(named[0])))
         else:
-            found.append((write_line(term), wrap(term), wrap(term)))
+            label = write_line(term)
+            found.append((label if len(label) <= _LABEL else label[: _LABEL - 2] + " …", wrap(term), wrap(term)))
     return found
 
 
