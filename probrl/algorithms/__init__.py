@@ -1,0 +1,1 @@
+"""Algorithms as declarations: hyper-parameters, formulas, the order of updates. One file each."""
