@@ -159,7 +159,7 @@ def probrl_way(batch: Batch, backend: str) -> Contestant:
 
     s, a, r, s_next, terminated = pr.symbols("s a r s_next terminated")
     relu = {"activation": nn.ReLU}
-    pi = pr.TanhNormal("a | s", pr.mlp(OBSERVATIONS, 256, 256, ACTIONS, **relu), name=r"\pi_\theta")
+    pi = pr.TanhNormal("a | s", pr.mlp(OBSERVATIONS, 256, 256, 2 * ACTIONS, **relu), name=r"\pi_\theta")
     make = lambda: pr.mlp(OBSERVATIONS + ACTIONS, 256, 256, 1, **relu)  # noqa: E731
     Q = pr.ensemble(2, pr.Deterministic, "q | s, a", make, name="Q")
     alpha, gamma = pr.parameter("alpha", 0.2, positive=True), pr.constant("gamma", GAMMA)
