@@ -71,7 +71,8 @@ def transform(root: Expr, rule: Callable[[Expr], Expr | None]) -> Expr:
         kids = children(node)
         new = tuple(done[k] for k in kids)
         rebuilt = node if new == kids else rebuild(node, new)
-        done[node] = rule(rebuilt) or rebuilt
+        answer = rule(rebuilt)
+        done[node] = rebuilt if answer is None else answer
     return done[root]
 
 
