@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
+import numpy as np
 import sympy
-from sympy.core.function import AppliedUndef, ArgumentIndexError, UndefinedFunction
+from sympy.core.function import AppliedUndef, UndefinedFunction
+
+from probrl.errors import ExpressionError
 
 
 class _Opaque(AppliedUndef):
@@ -34,31 +39,67 @@ class _Held(_Opaque):
         return sympy.S.Zero
 
 
-class _real_abs(sympy.Function):  # noqa: N801 - sympy's functions are lower case
-    """|x| of a real x, whatever sympy knows of x."""
-
-    def fdiff(self, argindex: int = 1) -> Any:
-        if argindex != 1:
-            raise ArgumentIndexError(self, argindex)
-        return _real_sign(self.args[0])
-
-
-class _real_sign(sympy.Function):  # noqa: N801
-    """The sign of a real x; flat."""
+class _Flat(sympy.Function):
+    """A function whose derivative is zero wherever it has one."""
 
     def fdiff(self, argindex: int = 1) -> Any:
         return sympy.S.Zero
 
 
-class _real_floor(sympy.Function):  # noqa: N801
-    """The greatest integer not above a real x; flat."""
+class _sign(_Flat):  # noqa: N801 - sympy's functions are lower case
+    """The sign of a real x, whatever sympy knows of x."""
+
+
+class _floor(_Flat):  # noqa: N801
+    """The greatest integer not above a real x."""
+
+
+class _relation(_Flat):  # noqa: N801
+    """1 where a relation, given by its index in :data:`RELATIONS`, holds between two values, else 0."""
+
+
+class _abs(sympy.Function):  # noqa: N801
+    """|x| of a real x."""
 
     def fdiff(self, argindex: int = 1) -> Any:
-        return sympy.S.Zero
+        return _sign(self.args[0])
 
 
+class _least(sympy.Function):  # noqa: N801
+    """The lesser of two values."""
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        return _relation(_LESS, *(self.args if argindex == 1 else reversed(self.args)))
+
+
+class _greatest(sympy.Function):  # noqa: N801
+    """The greater of two values."""
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        return _relation(_LESS, *(self.args if argindex == 2 else reversed(self.args)))
+
+
+class _either(sympy.Function):  # noqa: N801
+    """x where a condition is not 0, else y; a branch that is not taken has no derivative, not even an infinite one."""
+
+    def _eval_derivative(self, symbol: Any) -> Any:
+        condition, x, y = self.args
+        return _either(condition, x.diff(symbol), y.diff(symbol))
+
+
+RELATIONS = (sympy.StrictLessThan, sympy.LessThan, sympy.StrictGreaterThan, sympy.GreaterThan, sympy.Equality, sympy.Unequality)
+_LESS = sympy.Integer(0)
+_COMPARE = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+NUMERIC: dict[str, Any] = {
+    "_abs": np.abs,
+    "_sign": np.sign,
+    "_floor": np.floor,
+    "_least": np.minimum,
+    "_greatest": np.maximum,
+    "_either": lambda c, x, y: np.where(np.not_equal(c, 0), x, y),
+    "_relation": lambda i, x, y: _COMPARE[int(i)](x, y).astype(float),
+}
 KINDS = {"opaque": _Opaque, "linear": _Linear, "held": _Held}
-NUMERIC = {"_real_abs": "absolute", "_real_sign": "sign", "_real_floor": "floor"}
 
 
 def undefined(name: str, kind: str = "opaque") -> Any:
@@ -66,10 +107,47 @@ def undefined(name: str, kind: str = "opaque") -> Any:
     return UndefinedFunction(name, bases=(KINDS[kind],))
 
 
-def smooth(formula: Any) -> Any:
-    """The formula with absolute values, signs and floors that sympy can differentiate without asking what is real."""
-    if not formula.has(sympy.Abs, sympy.sign, sympy.floor):
+def plain(formula: Any, letters: Mapping[Any, Any]) -> Any:
+    """The formula with letters for its parts, and with functions that numpy and a derivative take without questions.
+
+    sympy would ask which values are real, re-order extrema and simplify conditions; here everything is real, and the
+    order is kept.
+    """
+    if formula in letters:
+        return letters[formula]
+    if not formula.args:
         return formula
-    for old, new in ((sympy.Abs, _real_abs), (sympy.sign, _real_sign), (sympy.floor, _real_floor)):
-        formula = formula.replace(old, new)
-    return formula
+    if isinstance(formula, sympy.Piecewise):
+        return _cases(formula, letters)
+    args = [plain(a, letters) for a in formula.args]
+    for kind, twin in _TWINS.items():
+        if isinstance(formula, kind):
+            return reduce(twin, args) if len(args) > 1 else twin(*args)
+    return formula.func(*args)
+
+
+_TWINS = {sympy.Abs: _abs, sympy.sign: _sign, sympy.floor: _floor, sympy.Min: _least, sympy.Max: _greatest}
+
+
+def _cases(formula: Any, letters: Mapping[Any, Any]) -> Any:
+    result = sympy.nan
+    for value, condition in reversed([tuple(piece.args) for piece in formula.args]):
+        here = plain(value, letters)
+        result = here if condition == sympy.true else _either(_indicator(condition, letters), here, result)
+    return result
+
+
+def _indicator(condition: Any, letters: Mapping[Any, Any]) -> Any:
+    if condition in (sympy.true, sympy.false):
+        return sympy.Integer(int(condition == sympy.true))
+    if isinstance(condition, sympy.Not):
+        return 1 - _indicator(condition.args[0], letters)
+    if isinstance(condition, (sympy.And, sympy.Or)):
+        parts = [_indicator(a, letters) for a in condition.args]
+        return reduce(_least if isinstance(condition, sympy.And) else _greatest, parts)
+    if isinstance(condition, sympy.ITE):
+        return _either(*(_indicator(a, letters) for a in condition.args))
+    index = next((i for i, kind in enumerate(RELATIONS) if isinstance(condition, kind)), None)
+    if index is None:
+        raise ExpressionError(f"sympy made the condition {condition} ({type(condition).__name__}), which is not a relation")
+    return _relation(sympy.Integer(index), plain(condition.lhs, letters), plain(condition.rhs, letters))

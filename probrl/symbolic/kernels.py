@@ -99,6 +99,12 @@ def _(node: n.Reduce, layout: Layout, args: Arrays, value: np.ndarray, adjoint: 
     return [adjoint * hit / hit.sum(dims, keepdims=True)]
 
 
+@forward.register
+def _(node: n.Range, layout: Layout, args: Arrays) -> np.ndarray:
+    dim = layout.axes.index(node.axis.name)
+    return np.arange(float(args[0].shape[dim])).reshape([-1 if d == dim else 1 for d in range(layout.dims)])
+
+
 # --- axes ------------------------------------------------------------------------------------------------------
 @forward.register
 def _(node: n.Arg, layout: Layout, args: Arrays) -> np.ndarray:
@@ -106,8 +112,9 @@ def _(node: n.Arg, layout: Layout, args: Arrays) -> np.ndarray:
     return pick(layout.broadcast(args[0], [node.axis]), axis=layout.axes.index(node.axis), keepdims=True).astype(float)
 
 
-@backward.register
-def _(node: n.Arg, layout: Layout, args: Arrays, value: np.ndarray, adjoint: np.ndarray) -> list[Any]:
+@backward.register(n.Arg)
+@backward.register(n.Range)
+def _(node: Expr, layout: Layout, args: Arrays, value: np.ndarray, adjoint: np.ndarray) -> list[Any]:
     return [None]
 
 
@@ -203,6 +210,29 @@ def _(node: n.Join, layout: Layout, args: Arrays, value: np.ndarray, adjoint: np
     arrays, dim = _joined(node, layout, args)
     adjoint = np.broadcast_to(adjoint, value.shape)
     return list(np.split(adjoint, np.cumsum([a.shape[dim] for a in arrays])[:-1], dim))
+
+
+_RELATIONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal}
+
+
+@forward.register
+def _(node: n.Compare, layout: Layout, args: Arrays) -> np.ndarray:
+    return _RELATIONS[node.op](*args).astype(float)
+
+
+@backward.register
+def _(node: n.Compare, layout: Layout, args: Arrays, value: np.ndarray, adjoint: np.ndarray) -> list[Any]:
+    return [None, None]
+
+
+@forward.register
+def _(node: n.Where, layout: Layout, args: Arrays) -> np.ndarray:
+    return np.where(args[0] != 0, args[1], args[2])
+
+
+@backward.register
+def _(node: n.Where, layout: Layout, args: Arrays, value: np.ndarray, adjoint: np.ndarray) -> list[Any]:
+    return [None, np.where(args[0] != 0, adjoint, 0.0), np.where(args[0] != 0, 0.0, adjoint)]
 
 
 @forward.register

@@ -18,7 +18,7 @@ from probrl.errors import DataError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.traversal import executed, walk
-from probrl.symbolic.functions import NUMERIC, smooth
+from probrl.symbolic.functions import NUMERIC, plain
 from probrl.symbolic.kernels import Layout, backward, forward
 from probrl.symbolic.reading import Reading
 
@@ -111,11 +111,19 @@ class _Machine:
 
     def _leaf(self, node: Expr) -> np.ndarray:
         found = self._supplied(node)
-        if found is None and isinstance(node, n.Range) and node.axis.name in self.layout.sizes:
-            found = np.arange(self.layout.sizes[node.axis.name])
+        if found is None and isinstance(node, n.Range):
+            found = self._indices(node.axis.name)
         if found is None:
             raise DataError(f"the value of {node} is needed to evaluate the sympy reading")
         return self.layout.place(found.astype(float), node.type.names)
+
+    def _indices(self, axis: str) -> np.ndarray | None:
+        if axis not in self.layout.sizes:
+            for formula, node in self.reading.structures.items():
+                if isinstance(node, n.Rename) and node.target == axis:
+                    self.layout.sizes[axis] = self.value(formula).shape[self.layout.axes.index(axis)]
+                    break
+        return np.arange(self.layout.sizes[axis]) if axis in self.layout.sizes else None
 
     # --- reverse -----------------------------------------------------------------------------------------------
     def adjoints(self, root: Any, start: np.ndarray) -> dict[Any, np.ndarray]:
@@ -157,25 +165,21 @@ def outermost(formula: Any, parts: Mapping[Any, Expr]) -> tuple[Any, ...]:
 def _plain(formula: Any, parts: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
     # Real letters without any further assumption stand in, so that a derivative is one of plain symbols.
     letters = tuple(sympy.Symbol(f"_x{i}", real=True) for i in range(len(parts)))
-    return letters, smooth(formula.xreplace(dict(zip(parts, letters, strict=True))))
-
-
-def _modules() -> list[Any]:
-    return [{name: getattr(np, function) for name, function in NUMERIC.items()}, "scipy", "numpy"]
+    return letters, plain(formula, dict(zip(parts, letters, strict=True)))
 
 
 @lru_cache(maxsize=256)
 def compiled(formula: Any, parts: tuple[Any, ...]) -> Any:
     """A numpy function of the parts of a formula."""
-    letters, plain = _plain(formula, parts)
-    return sympy.lambdify(letters, plain, _modules(), cse=True)
+    letters, found = _plain(formula, parts)
+    return sympy.lambdify(letters, found, [NUMERIC, "scipy", "numpy"], cse=True)
 
 
 @lru_cache(maxsize=256)
 def slope(formula: Any, parts: tuple[Any, ...]) -> Any:
     """A numpy function that gives the derivatives of a formula by its parts."""
-    letters, plain = _plain(formula, parts)
-    return sympy.lambdify(letters, [plain.diff(x) for x in letters], _modules(), cse=True)
+    letters, found = _plain(formula, parts)
+    return sympy.lambdify(letters, [found.diff(x) for x in letters], [NUMERIC, "scipy", "numpy"], cse=True)
 
 
 def unbroadcast(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

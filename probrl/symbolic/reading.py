@@ -153,6 +153,8 @@ def _(node: n.Noise, to: Reading) -> Any:
 
 @translate.register
 def _(node: n.Range, to: Reading) -> Any:
+    if node.of is not None:
+        return to.structure(f"index_{node.axis.name}", node, node.of)
     return to.leaf(sympy.Symbol(to.name(node.axis.name, node), integer=True, nonnegative=True), node)
 
 
@@ -179,22 +181,30 @@ def _(node: n.Unary, to: Reading) -> Any:
 
 @translate.register
 def _(node: n.Extremum, to: Reading) -> Any:
-    return (sympy.Min if node.op == "min" else sympy.Max)(to.of(node.x), to.of(node.y))
+    kind, x, y = sympy.Min if node.op == "min" else sympy.Max, to.of(node.x), to.of(node.y)
+    # sympy's own search for the lesser of two formulas takes longer than everything else; simplify still does it
+    return x if x == y else kind(x, y, evaluate=x.is_number and y.is_number)
 
 
 @translate.register
 def _(node: n.Compare, to: Reading) -> Any:
-    return sympy.Piecewise((1, _relation(node, to)), (0, True))
+    relation = _relation(node, to)
+    if relation.has(sympy.Piecewise):
+        return to.structure(f"indicator_{node.op}", node, node.x, node.y)
+    return sympy.Piecewise((1, relation), (0, True))
 
 
 @translate.register
 def _(node: n.Where, to: Reading) -> Any:
     condition = node.condition
     relation = _relation(condition, to) if isinstance(condition, n.Compare) else sympy.Ne(to.of(condition), 0)
+    if relation.has(sympy.Piecewise):
+        return to.structure("where", node, condition, node.x, node.y)
     return sympy.Piecewise((to.of(node.x), relation), (to.of(node.y), True))
 
 
 def _relation(node: n.Compare, to: Reading) -> Any:
+    # A condition with cases inside becomes a function: sympy would pull the cases out of reductions, which is wrong.
     return _COMPARE[node.op](to.of(node.x), to.of(node.y))
 
 
@@ -259,7 +269,8 @@ def _(node: n.Shift, to: Reading) -> Any:
         return to.structure(f"next_{node.axis}", node, node.x)
     axis = node.x.type.axis(node.axis)
     masks = (mask(axis),) if axis.mask else ()
-    return to.structure(f"prev_{node.axis}", node, node.x, node.first or n.Number(0, None), *masks)
+    first = n.Number(0, None) if node.first is None else node.first
+    return to.structure(f"prev_{node.axis}", node, node.x, first, *masks)
 
 
 @translate.register
