@@ -17,9 +17,7 @@ def draw(noise: n.Noise, shape: Sequence[int], dtype: torch.dtype, device: torch
     if noise.law == "uniform":
         return torch.rand(shape, dtype=dtype, device=device, generator=generator)
     if noise.law == "gumbel":
-        uniform = torch.rand(shape, dtype=dtype, device=device, generator=generator)
-        tiny = torch.finfo(dtype).tiny
-        return -torch.log(-torch.log(uniform.clamp(min=tiny)).clamp(min=tiny))
+        return torch.empty(shape, dtype=dtype, device=device).exponential_(generator=generator).log_().neg_()
     if noise.law == "rademacher":
         return torch.randint(0, 2, tuple(shape), device=device, generator=generator).to(dtype) * 2 - 1
     if noise.law == "subset":

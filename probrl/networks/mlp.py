@@ -20,7 +20,7 @@ class MLP(nn.Sequential):
         A last size of 1 stays: the output is ``(..., 1)``.
     """
 
-    def forward(self, *inputs: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, *inputs: Tensor) -> Tensor:
         x = inputs[0] if len(inputs) == 1 and inputs[0].dim() > 1 else self._join(inputs)
         if not x.is_floating_point():
             x = x.to(self._dtype)

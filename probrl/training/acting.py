@@ -1,25 +1,86 @@
-"""From a distribution to the one fast call per step that a loop makes."""
+"""From a distribution to the one fast call per step that a loop makes: the policy's own formulas, lowered together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from probrl.errors import ExpressionError
+from probrl.expr.base import Expr
+from probrl.expr.operators import symbols
+from probrl.graph.function import Function
+from probrl.graph.noise import draw
+
 Sampler = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def sampler(actor: Any, generator: torch.Generator | None = None) -> Sampler:
-    r"""From observations ``(N, ...)`` to an action :math:`a \sim \pi(\cdot | s)` and its :math:`\log \pi(a | s)`.
+class Acting:
+    r"""Formulas of one observation, as a function of many: :math:`a \sim \pi(\cdot | s)` and :math:`\log \pi(a | s)`.
 
-    A distribution that offers ``acting(generator)`` answers in one network call; any other is sampled and then asked
-    for its log-probability.
+    One graph computes all outputs, so the network is called once. Noise is an input of the graph: :meth:`prepare` draws
+    that of many calls at once.
+
+    Args:
+        outputs: the formulas by name.
+        column: the name of the observation in them.
+        generator: what their noise is drawn from; None is torch's own.
+    """
+
+    def __init__(self, outputs: dict[str, Expr], column: str, generator: torch.Generator | None = None) -> None:
+        self._function, self._column, self._generator = Function(outputs), column, generator
+        self._shapes: dict[torch.Size, list[tuple[int, ...]]] = {}
+        self._ready: list[list[Tensor]] = []
+        self._rows: torch.Size | None = None
+        self._steps = 1
+
+    def prepare(self, steps: int) -> None:
+        """Says that so many calls on observations of one shape follow, whose noise may be drawn together."""
+        self._steps = steps
+        self._ready = []
+
+    def __call__(self, observation: Tensor) -> tuple[Tensor, ...]:
+        function = self._function
+        bound: dict[str, Any] = {self._column: observation}
+        for cell, name in function.inputs.cells.items():
+            bound[name] = cell.storage
+        if function.noises:
+            if not self._ready or self._rows != observation.shape:
+                self._draw(observation)
+            for noise, value in zip(function.noises, self._ready.pop(), strict=True):
+                bound[function.inputs.noises[noise]] = value  # type: ignore[index]
+        return function.module.forward(**function.networks(), **bound)  # type: ignore[no-any-return]
+
+    def _draw(self, observation: Tensor) -> None:
+        rows = observation.shape
+        if rows not in self._shapes:
+            self._shapes[rows] = self._function.noise_shapes({self._column: observation}, self._generator)
+        dtype = observation.dtype if observation.is_floating_point() else torch.get_default_dtype()
+        blocks: Sequence[Tensor] = [
+            draw(noise, (self._steps, *shape), dtype, observation.device, self._generator)  # type: ignore[arg-type]
+            for noise, shape in zip(self._function.noises, self._shapes[rows], strict=True)
+        ]
+        self._ready = [list(values) for values in zip(*(block.unbind() for block in blocks), strict=True)]
+        self._ready.reverse()
+        self._rows, self._steps = rows, 1
+
+
+def sampler(actor: Any, generator: torch.Generator | None = None) -> Sampler:
+    r"""A function from observations ``(N, ...)`` to an action :math:`a \sim \pi(\cdot | s)` and :math:`\log \pi(a | s)`.
+
+    A distribution whose draw is no formula (a pixyz one of the user's) is sampled and then asked.
     """
     if hasattr(actor, "acting"):
-        return actor.acting(generator=generator)
+        return actor.acting(generator=generator)  # type: ignore[no-any-return]
     variable, condition = actor.var[0], actor.cond_var[0]
+    try:
+        policy = actor(symbols(condition))
+        action = policy.draw()
+        return Acting({"action": action, "log_prob": policy.log_prob(action)}, condition, generator)  # type: ignore[return-value]
+    except ExpressionError:
+        pass
 
     def sample(observation: Tensor) -> tuple[Tensor, Tensor]:
         action = actor.sample({condition: observation})[variable]
@@ -29,12 +90,18 @@ def sampler(actor: Any, generator: torch.Generator | None = None) -> Sampler:
 
 
 def chooser(actor: Any) -> Callable[[Tensor], Tensor]:
-    """A function from observations ``(N, ...)`` to the actions that the distribution thinks best: its mode."""
+    """A function from observations ``(N, ...)`` to the actions that the distribution thinks best: mode, else mean."""
     if hasattr(actor, "acting"):
-        return actor.acting(deterministic=True)
+        return actor.acting(deterministic=True)  # type: ignore[no-any-return]
     variable, condition = actor.var[0], actor.cond_var[0]
+    for best in ("mode", "mean"):
+        try:
+            act = Acting({"action": getattr(actor(symbols(condition)), best)()}, condition)
+        except (ExpressionError, AttributeError):
+            continue
+        return lambda observation: act(observation)[0]
 
     def choose(observation: Tensor) -> Tensor:
-        return actor.sample({condition: observation}, sample_mean=True)[variable]
+        return actor.sample({condition: observation}, sample_mean=True)[variable]  # type: ignore[no-any-return]
 
     return choose
