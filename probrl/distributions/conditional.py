@@ -12,9 +12,9 @@ from probrl.distributions.declaration import Declaration
 from probrl.distributions.heads import data_axes
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
-from probrl.expr.axes import Axis, index_axis
+from probrl.expr.axes import Axis
 from probrl.expr.base import Expr, show
-from probrl.expr.operators import fresh_noise, lift, stop_gradient
+from probrl.expr.operators import fresh_noise, lift, stop_gradient, sum_event
 from probrl.expr.state import Network
 
 COPIED = ("old", "target", "ema", "reference")  # the roles that have tensors of their own
@@ -135,6 +135,14 @@ class Conditional:
         """The logarithm of the density, as a formula of the value and the parameters."""
         raise ExpressionError(f"{self.notation} is {self.article}, which has no density")
 
+    def total(self, x: Expr) -> Expr:
+        """The sum over the coordinates of a vector; a scalar itself."""
+        return sum_event(x) if self.rank else x
+
+    def parameter_rank(self, key: str) -> int:
+        """The event dimensions of a parameter as a tensor."""
+        return self.rank
+
     @property
     def article(self) -> str:
         """The family in a sentence."""
@@ -239,6 +247,11 @@ class Conditional:
         """The function of expressions that gives the parameters, where there is no network."""
         return self.__dict__.get("_function")
 
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks whose copies belong to the role."""
+        return (self.handle,)
+
     def in_role(self, role: str) -> Any:
         """The same declaration with the parameters of a role; it registers nothing."""
         owner = self.owner
@@ -331,8 +344,3 @@ def _rows(*values: Any) -> Tensor:
 
 
 ROWS = Network("rows", _rows, None, True)
-
-
-def class_axis(name: str) -> Axis:
-    """The index axis along which the classes of a discrete distribution lie."""
-    return index_axis(name)

@@ -99,6 +99,11 @@ class Divergence(Head):
     count: int
     name = "kl"
 
+    @property
+    def dists(self) -> tuple[Any, Any]:
+        """The two distributions, for printing."""
+        return self.p.dist, self.q.dist
+
     def body(self, *args: Expr) -> Expr:
         p, q = self.p.parameters(args[: self.count]), self.q.parameters(args[self.count :])
         return self.p.dist.divergence(p, q)  # type: ignore[no-any-return]
@@ -131,7 +136,7 @@ class Draw(Source):
     @property
     def reparameterised(self) -> bool:
         """Whether gradients pass from the value to the parameters."""
-        return bool(self.dist.reparameterised or self.gradient) and not self.held
+        return bool(self.dist.reparameterised or self.gradient)
 
 
 def data_axes(*exprs: Expr) -> tuple[Axis, ...]:

@@ -77,10 +77,6 @@ class Scaled(Distribution):
             return {"loc": values, "scale": lift(self.scale)}
         return super().from_expressions(values)
 
-    def parameter_rank(self, key: str) -> int:
-        """The event dimensions of a parameter as a tensor."""
-        return self.rank
-
 
 class Normal(Scaled):
     r"""Independent normal coordinates.
@@ -153,10 +149,6 @@ class Normal(Scaled):
     def transform(self, noises: tuple[Expr, ...], parameters: dict[str, Expr], gradient: str | None = None) -> Expr:
         """mu + sigma e with standard normal e."""
         return parameters["loc"] + parameters["scale"] * noises[0]
-
-    def total(self, x: Expr) -> Expr:
-        """The sum over the coordinates of a vector; a scalar itself."""
-        return sum_event(x) if self.rank else x
 
 
 def log_of(x: Expr) -> Expr:

@@ -12,7 +12,7 @@ from torch.distributions.transforms import TanhTransform
 from probrl.distributions.heads import drawn_from
 from probrl.distributions.normal import HALF_LOG_TWO_PI, Scaled, log_of
 from probrl.expr.base import Expr
-from probrl.expr.operators import clip, log, softplus, sum_event, tanh
+from probrl.expr.operators import clip, log, softplus, tanh
 
 EDGE = 1 - 1e-6  # how far from the bounds a value is held before its inverse tanh is taken
 
@@ -52,7 +52,7 @@ class TanhNormal(Scaled):
         u = before_tanh(x)
         log_slope = 2 * (math.log(2) - u - softplus(-2 * u))
         each = -0.5 * ((u - loc) / scale) ** 2 - log_of(scale) - HALF_LOG_TWO_PI - log_slope
-        return sum_event(each) if self.rank else each
+        return self.total(each)
 
     def mode_of(self, loc: Expr, scale: Expr) -> Expr:
         """tanh(mu), the image of the mode of u: what is meant by acting without noise."""
@@ -62,7 +62,7 @@ class TanhNormal(Scaled):
         """That of the two normal distributions: the same map on both sides leaves it as it is."""
         ratio, distance = (p["scale"] / q["scale"]) ** 2, ((p["loc"] - q["loc"]) / q["scale"]) ** 2
         each = log_of(q["scale"]) - log_of(p["scale"]) + 0.5 * (ratio + distance) - 0.5
-        return sum_event(each) if self.rank else each
+        return self.total(each)
 
     def transform(self, noises: tuple[Expr, ...], parameters: dict[str, Expr], gradient: str | None = None) -> Expr:
         """tanh(mu + sigma e)."""
