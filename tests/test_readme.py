@@ -7,6 +7,8 @@ import shlex
 import subprocess
 import sys
 
+import pytest
+
 from tests.pages import ROOT, blocks
 
 README = ROOT / "README.md"
@@ -47,6 +49,11 @@ def test_the_training_command_trains(tmp_path):
         timeout=300,
     )
     assert answer.returncode == 0, f"{answer.stdout[-2000:]}\n{answer.stderr[-4000:]}"
+
+
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_formulas_of_a_page_compile(page, katex_errors):
+    assert katex_errors(blocks(page, "math")) == []
 
 
 def own_loss_latex() -> str:
