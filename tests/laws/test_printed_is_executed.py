@@ -1,0 +1,108 @@
+"""Law 1: what is printed is what is executed: graph, sympy and an independent interpreter agree on random formulas."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+
+import probrl  # noqa: F401 - fills the readings
+from probrl.expr import nodes as n
+from probrl.expr.traversal import everything, walk
+from probrl.graph.function import Function
+from probrl.graph.traced import Functional
+from probrl.symbolic import reading
+from tests.laws.cases import CLOSE, COUNT, Case, cases, gradients, world
+
+GROUPS = 4  # of the formulas that are traced together
+
+
+def test_every_node_occurs():
+    counts = Counter()
+    for case in cases():
+        counts.update({type(x).__name__ for x in walk(case.expr, through=everything)})
+    rare = {t.__name__: counts[t.__name__] for t in n.NODES if counts[t.__name__] < 50}
+    assert not rare, f"formulas out of {COUNT} in which a node occurs, below 50: {rare}"
+    roles = Counter(x.role for c in cases() for x in walk(c.expr, through=everything) if isinstance(x, n.Call))
+    assert min(roles[r] for r in ("live", "old", "target", "frozen")) >= 50, roles
+
+
+def executed(case: Case) -> float:
+    value = case.expr(world().batch, noise=case.noise)
+    return case.error(value.detach(), gradients(value, world().parameters()))
+
+
+def test_the_graph_agrees_with_the_interpreter():
+    wrong = {c.seed: e for c in cases() if not (e := executed(c)) < CLOSE}
+    assert not wrong, f"{len(wrong)} of {COUNT} disagree: {wrong}"
+
+
+def symbolic(case: Case) -> float:
+    """The disagreement of the lambdified sympy reading, which gets the values of networks, recursions and derivatives."""
+    found = reading(case.expr)
+    values, tensors = {}, {}
+    for node in found.leaves.values():
+        if isinstance(node, n.Symbol) and node.depth is None:
+            values[node] = world().batch[node.name].numpy()
+        elif isinstance(node, (n.Call, n.Item, n.Derivative, n.Recursion, n.State, n.Noise)) and not _bound(node):
+            tensors[node] = case.truth(node)
+            values[node] = tensors[node].detach().numpy()
+    result = found.evaluate(values, gradients=True)
+    moved = [(t, result.gradients[x]) for x, t in tensors.items() if x in result.gradients and t.requires_grad]
+    total = sum([(t * torch.from_numpy(g.copy())).sum() for t, g in moved], torch.zeros(()))
+    return case.error(torch.tensor(float(result.value)), gradients(total, world().parameters()))
+
+
+def _bound(node) -> bool:
+    """Whether a node is inside a recursion's body, where it has no value of its own."""
+    inside = [x for x in walk(node, through=everything) if isinstance(x, n.Recursion)]
+    own = {s for r in inside for s in r.states}
+    return any(isinstance(x, n.Symbol) and x.depth is not None and x not in own for x in walk(node, through=everything))
+
+
+def test_the_sympy_reading_agrees_with_the_interpreter():
+    wrong = {c.seed: e for c in cases() if not (e := symbolic(c)) < CLOSE}
+    assert not wrong, f"{len(wrong)} of {COUNT} disagree: {wrong}"
+
+
+def compiled(some: tuple[Case, ...], backend: str) -> list[float]:
+    """The disagreement of formulas that are the outputs of one compiled function."""
+    function = Function({str(c.seed): c.expr for c in some})
+    parameters = world().parameters()
+    where = {id(p): i for i, p in enumerate(parameters)}
+    networks = [Functional(net, role, name, where) for (net, role), name in function.inputs.networks.items()]
+    cells = {name: where[id(c.storage)] for c, name in function.inputs.cells.items()}
+    noise = {x: v for c in some for x, v in c.noise.items()}
+    bound = function.bind(world().batch, noise=noise)
+
+    def run(values, given):
+        given = {**given, **{name: values[i] for name, i in cells.items()}}
+        calls = {net.argument: net.bind(values, {}) for net in networks}
+        return function._forward(**calls, **given)
+
+    outputs = torch.compile(run, backend=backend, fullgraph=True)(tuple(parameters), bound)
+    return [c.error(y.detach(), gradients(y, parameters)) for c, y in zip(some, outputs, strict=True)]
+
+
+def traced(some: tuple[Case, ...], backend: str = "aot_eager") -> None:
+    torch._dynamo.reset()
+    errors = dict(zip((c.seed for c in some), compiled(some, backend), strict=True))
+    wrong = {seed: e for seed, e in errors.items() if not e < CLOSE}
+    assert not wrong, f"{len(wrong)} of {len(some)} disagree: {wrong}"
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_traced_together(group):
+    traced(cases()[group * 15 : (group + 1) * 15])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", range(20))
+def test_traced_together_all(group):
+    traced(cases()[group::20])
+
+
+@pytest.mark.inductor
+def test_compiled_together():
+    traced(cases()[::33][:30], "inductor")
