@@ -36,10 +36,11 @@ class Desk(Scope):
         expand: True prints every definition by its body, a set of names those of them.
         indexed: the data axes that are printed as indices.
         repeated: sub-formulas that get a letter because the page would be very long without.
+        settled: whether the ranks of the columns are known.
     """
 
-    def __init__(self, expand: bool | Collection[str], indexed: Collection[str], repeated: Collection[Expr]) -> None:
-        super().__init__(indexed)
+    def __init__(self, expand: bool | Collection[str], indexed: Collection[str], repeated: Collection[Expr], settled: bool) -> None:
+        super().__init__(indexed, settled)
         self._expand, self._shared = expand, set(repeated)
 
     def box(self, node: Expr) -> b.Box:
@@ -49,7 +50,7 @@ class Desk(Scope):
         kind = getattr(node, "type", None)
         gone = [] if kind is None else [a for a in self._offsets if a not in kind.names]
         if gone and not isinstance(node, n.Symbol):
-            with self._without(gone):
+            with self.unshifted(*gone):
                 return self.box(node)
         if self.current_coordinate is None or isinstance(node, _POINTWISE) or (isinstance(node, n.Reduce) and isinstance(node.over, tuple)):
             return lay(node, self)
@@ -141,12 +142,17 @@ class Desk(Scope):
         if node not in self.bound:
             return b.Letter(parse(node.name).above(Spelled(f"({node.depth})", f"({node.depth})")))
         name, axis, step = self.bound[node]
-        with self.shifted(axis, step):
+        with self.shifted(axis.name, step):
             return b.Letter(name, tuple(self.index(a) for a in self._state_axes(node, axis)))
 
-    def _state_axes(self, node: n.Symbol, axis: str) -> list[Axis]:
+    def _state_axes(self, node: n.Symbol, axis: Axis) -> list[Axis]:
         shown = [a for a in node.axes if not a.data or a.name in self.indexed]
-        return shown if any(a.name == axis for a in shown) else [*shown, Axis(axis)]
+        return shown if axis in shown else [*shown, axis]
+
+    @staticmethod
+    def _axis_of(node: n.Recursion) -> Axis:
+        found = (a for x in (*node.steps, *node.outputs) for a in x.type.axes if a.name == node.axis)
+        return next(found, Axis(node.axis))
 
     def _scope(self, node: Expr) -> Any:
         """The letters that a formula borrows from recursions around it: they tell two occurrences apart."""
@@ -155,20 +161,20 @@ class Desk(Scope):
     def recursion(self, node: n.Recursion, index: int) -> b.Box:
         """A recursion's result: the letter of its state here, its equations with explicit indices in lines."""
         key = ("recursion", node, self._scope(node))
-        output = node.outputs[index]
+        output, axis = node.outputs[index], self._axis_of(node)
         outer = dict(self.bound)
         names = []
         for i, state in enumerate(node.states):
-            plain = tuple(self.plain_index(a) for a in self._state_axes(state, node.axis))
+            plain = tuple(self.plain_index(a) for a in self._state_axes(state, axis))
             names.append(self.letters.claim((*key, i), parse(state.name), f"another {state.name}", plain))
-        inner = {s: (name, node.axis, 1 if node.reverse else -1) for s, name in zip(node.states, names, strict=True)}
+        inner = {s: (name, axis, 1 if node.reverse else -1) for s, name in zip(node.states, names, strict=True)}
         for i, state in enumerate(node.states):
             self.bound = outer | inner
             self.later((*key, "state", i), self._state_line(node, i, names[i], state))
             self.bound = outer
         if output in node.steps:
             at = node.steps.index(output)
-            return b.Letter(names[at], tuple(self.index(a) for a in self._state_axes(node.states[at], node.axis)))
+            return b.Letter(names[at], tuple(self.index(a) for a in self._state_axes(node.states[at], axis)))
         here, left = self._lettered((*key, "output", index), output, parse("y"), "another result")
         self.bound = outer | inner
         self.later((*key, "output", index), lambda: Row(left, EQUALS, self.box(output), True))
@@ -185,16 +191,17 @@ class Desk(Scope):
         return self.lines.pop()()._replace(sign=sign, where=False)
 
     def _state_line(self, node: n.Recursion, i: int, name: Name, state: n.Symbol) -> Callable[[], Row]:
+        axis = self._axis_of(node)
+
         def line() -> Row:
-            axes = self._state_axes(state, node.axis)
+            axes = self._state_axes(state, axis)
             left = b.Letter(name, tuple(self.plain_index(a) for a in axes))
             word = "end" if node.reverse else "start"
             edge = Spelled(rf"\mathrm{{{word}}}", word)
-            outside = b.Letter(name, tuple(edge if a.name == node.axis else self.plain_index(a) for a in axes))
+            outside = b.Letter(name, tuple(edge if a == axis else self.plain_index(a) for a in axes))
             step = self.box(node.steps[i])
             start: b.Box = b.Relation(outside, EQUALS, self.box(node.inits[i]))
-            axis = next((a for x in (*node.steps, *node.outputs) for a in x.type.axes if a.name == node.axis), None)
-            if axis is not None and axis.mask:
+            if axis.mask:
                 invalid = b.Relation(self.mask(axis, axis.mask), EQUALS, b.Literal(0))
                 start = b.Listed((start, invalid), Spelled(r" \text{ and where } ", " and where "))
             return Row(left, EQUALS, b.Listed((step, start), Spelled(r",\quad ", ",  ")), True)

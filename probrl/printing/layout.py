@@ -217,10 +217,11 @@ def _(node: n.Shift, desk: Desk) -> b.Box:
         with desk.shifted(node.axis, node.offset):
             return desk.box(node.x)
     word = {1: "next", -1: "prev"}.get(node.offset, "shift")
-    index = desk.plain_index(node.x.type.axis(node.axis))
+    index = desk.index(node.x.type.axis(node.axis))
     if word == "shift":
-        index = Spelled(f"{index.latex}{node.offset:+d}", f"{index.text}{node.offset:+d}")
-    parts = (desk.box(node.x),) if node.first is None else (desk.box(node.x), desk.box(node.first))
+        index = Spelled(f"{index.latex},{node.offset:+d}", f"{index.text},{node.offset:+d}")
+    with desk.unshifted(node.axis):  # the index below the word is the one that is read at
+        parts = (desk.box(node.x),) if node.first is None else (desk.box(node.x), desk.box(node.first))
     return b.Function(b.Indexed(upright(word), b.Word(index), brackets=False), (parts,))
 
 

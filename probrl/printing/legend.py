@@ -35,7 +35,7 @@ class Legend:
         self._shapes: dict[Name, str] = {}
         self._notes: dict[Name, str] = {}
         self._axes: dict[Name, Axis] = {}
-        self._sizes: dict[str, set[int]] = {}
+        self._sizes: dict[Axis, set[int]] = {}
 
     def constant(self, name: Name, value: int | float) -> None:
         """A constant's value."""
@@ -58,12 +58,12 @@ class Legend:
         for node in nodes:
             if isinstance(node, n.Noise):
                 for axis, size in node.extra:
-                    self._sizes.setdefault(axis.name, set()).add(size)
+                    self._sizes.setdefault(axis, set()).add(size)
 
     def column(self, name: Name, node: n.Symbol) -> None:
         """A column that is more than one scalar per row; axes that are printed as indices are explained there."""
         extra = [_describe(a) for a in node.axes if a != BATCH and a.name not in self._scope.indexed]
-        kind = "" if node.rank in (0, None) else "vector" if node.rank == 1 else f"rank {node.rank}"
+        kind = {None: "of any shape" if self._scope.settled else "", 0: "", 1: "vector"}.get(node.rank, f"of rank {node.rank}")
         if not any(a.name == "batch" or a.source == a.name for a in node.axes):
             extra.append("one for all rows")
         if kind or extra:
@@ -110,21 +110,28 @@ class Legend:
     def _axis_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
         made: list[tuple[b.Box, Spelled, b.Box]] = []
         for name, axis in self._axes.items():
-            said = [] if name.text == axis.name and not axis.mask else [f"the index of {_describe(axis)}"]
-            if name in self._scope.letters.renamed and not axis.mask:
-                said = []  # it is among the notes
-            size = max(self._sizes.get(axis.name, {0}))
-            if size and len(self._sizes[axis.name]) == 1:
+            said = _says(axis, renamed=name in self._scope.letters.renamed, own=name.text == axis.name)
+            size = max(self._sizes.get(axis, {0}))
+            if size and len(self._sizes[axis]) == 1:
                 last = ", ".join(map(str, range(size))) if size < 4 else None
                 shown = Spelled(last, last) if last else Spelled(rf"0, \ldots, {size - 1}", f"0, ..., {size - 1}")
                 made.append((b.Letter(name), _EQUALS, b.Word(shown)))
             elif said:
-                made.append((b.Letter(name), _SAYS, b.Word(words(said[0]))))
+                made.append((b.Letter(name), _SAYS, b.Word(words(said))))
         return made
 
     def _note_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
         notes = {**self._scope.letters.renamed, **self._notes}
         return [(b.Letter(name), _SAYS, b.Word(words(text))) for name, text in notes.items()]
+
+
+def _says(axis: Axis, renamed: bool, own: bool) -> str:
+    """What an index is, or nothing where its letter says it."""
+    if axis.data:
+        return f"indexes the data along {_describe(axis)}"
+    if axis.mask or axis.source:
+        return f"indexes {axis.name}" + (f" of {axis.source}" if axis.source else "") + (f" (mask {axis.mask})" if axis.mask else "")
+    return "" if own or renamed else f"indexes {axis.name}"
 
 
 def _describe(axis: Axis) -> str:

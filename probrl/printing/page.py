@@ -71,8 +71,8 @@ class Page:
 
     def _laid_out(self) -> list[Row]:
         roots = [x for a in self._asked for x in (a.left, a.right) if isinstance(x, Expr)]
-        settled = dict(zip(roots, settle(*roots), strict=True)) if self._strict and roots else {x: x for x in roots}
-        desk = self._desk(list(settled.values()))
+        settled, known = self._settled(roots)
+        desk = self._desk(list(settled.values()), known)
         done: list[Row] = []
         for asked in self._asked:
             desk.data = asked.data
@@ -87,11 +87,20 @@ class Page:
             done.extend(Row(left, sign, right, True) for left, sign, right in desk.legend.rows())
         return done
 
-    def _desk(self, roots: list[Expr]) -> Desk:
+    def _settled(self, roots: list[Expr]) -> tuple[dict[Expr, Expr], bool]:
+        """Every formula with its ranks settled, and whether they are: a message may print what has no meaning."""
+        try:
+            return dict(zip(roots, settle(*roots) if roots else (), strict=True)), True
+        except Exception:
+            if self._strict:
+                raise
+            return {x: x for x in roots}, False
+
+    def _desk(self, roots: list[Expr], settled: bool) -> Desk:
         """A desk on which the data, the constants and the parameters have their letters already."""
         nodes = list(walk(*roots, through=self._printed))
         indexed = {x.axis for x in nodes if isinstance(x, (n.Recursion, n.Shift))}
-        desk = Desk(self._expand, indexed, _repeated(roots, nodes, self._printed))
+        desk = Desk(self._expand, indexed, _repeated(roots, nodes, self._printed), settled)
         desk.legend.sizes_of(walk(*roots, through=everything))
         first = [x for x in nodes if isinstance(x, n.Symbol) and x.depth is None]
         then = [x for x in nodes if isinstance(x, n.State) or (isinstance(x, n.Number) and x.letter is not None)]

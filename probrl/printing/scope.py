@@ -33,18 +33,21 @@ class Scope:
 
     Args:
         indexed: the data axes that something looks along: they are printed as indices.
+        settled: whether the ranks of the columns are known.
     """
 
-    def __init__(self, indexed: Collection[str]) -> None:
+    def __init__(self, indexed: Collection[str], settled: bool = True) -> None:
+        self.settled = settled
         self.indexed = frozenset(indexed)
         self.letters = Letters()
         self.legend = Legend(self)
-        self.bound: dict[Expr, tuple[Name, str, int]] = {}
+        self.bound: dict[Expr, tuple[Name, Axis, int]] = {}
         self.current_coordinate: Spelled | None = None
         self.data = ALL_DATA
         self.lines: deque[Callable[[], Row]] = deque()
         self._keys: set[Any] = set()
         self._offsets: dict[str, int] = {}
+        self._ranks: dict[Any, Any] = {}
         for word, spelled in FUNCTIONS.items():
             self.letters.claim(("builtin", word), Name(spelled))
 
@@ -68,10 +71,10 @@ class Scope:
             self._offsets = before
 
     @contextmanager
-    def _without(self, axes: list[str]) -> Iterator[None]:
+    def unshifted(self, *axes: str) -> Iterator[None]:
+        """Reads at the index itself along some axes, whatever is read around."""
         before = dict(self._offsets)
-        for axis in axes:
-            del self._offsets[axis]
+        self._offsets = {a: offset for a, offset in before.items() if a not in axes}
         try:
             yield
         finally:
@@ -111,7 +114,7 @@ class Scope:
     def plain_index(self, axis: Axis) -> Spelled:
         """The letter that runs along an axis."""
         wish = "t" if axis.data and axis.name == "time" else axis.name
-        name = self.letters.claim(("axis", axis.name, axis.data), parse(wish), f"the index of {axis.name}")
+        name = self.letters.claim(("axis", axis), parse(wish), f"the index of {axis.name}")
         self.legend.axis(name, axis)
         return Spelled(name.latex, name.text)
 
@@ -146,9 +149,11 @@ class Scope:
         """The letter of a network in a role, with the axes that it adds."""
         owner = node.net.owner if node.net.owner is not None else node.net
         wish = in_role(parse(node.net.name), node.role)
-        key = ("model", owner, node.net.name, node.role)
+        key: tuple[Any, ...] = ("model", owner, node.net.name, node.role)
         if node.net.pure:
             wish = in_role(function_name(node.net.name), node.role)
+        if self._ranks.setdefault(key, node.rank) != node.rank:
+            key = (*key, node.rank)
         below = tuple(self.index(a) for a in node.lead)
         name = self.letters.claim(key, wish, f"another {node.net.name}", below)
         self.legend.network(name, node)
