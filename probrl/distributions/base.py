@@ -18,6 +18,7 @@ from probrl.expr.axes import Axis
 from probrl.expr.base import Expr
 from probrl.expr.operators import lift
 from probrl.expr.state import Network
+from probrl.networks.mlp import mlp
 
 if "pixyz.distributions" not in sys.modules:
     # pixyz remembers parameters by their inputs and never looks at the weights: off, before its classes are made.
@@ -57,6 +58,18 @@ class Distribution(Conditional, Exchange, PixyzBase):
 
     default_name = "p"
     default_rank = 1
+    example_outputs = 4
+
+    @classmethod
+    def example(cls) -> Any:
+        """A small one with a random network over ``s`` of size 3: for the laws, which hold for every family."""
+        return cls("a | s", mlp(3, 16, cls.example_outputs))
+
+    def __mul__(self, other: Any) -> Any:
+        """The joint distribution of the variables of both; of ours, one of ours."""
+        from probrl.distributions.product import multiply
+
+        return multiply(self, other)
 
     def __init__(
         self,

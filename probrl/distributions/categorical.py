@@ -180,7 +180,7 @@ class OneHot(Discrete):
 
     def mode_of(self, logits: Expr) -> Expr:
         """The one-hot vector of the greatest logit."""
-        return equal(self.classes(logits), logits.argmax(self.axis))
+        return equal(logits.argmax(self.axis), self.classes(logits))
 
     def drawable(self, applied: Applied, gradient: str | None) -> None:
         if gradient not in (None, "straight-through"):
@@ -189,7 +189,7 @@ class OneHot(Discrete):
     def transform(self, noises: tuple[Expr, ...], parameters: dict[str, Expr], gradient: str | None = None) -> Expr:
         """The one-hot vector of argmax_k (l_k + g_k)."""
         logits = parameters["logits"]
-        hard = equal(self.classes(logits), (logits + noises[0]).argmax(self.axis))
+        hard = equal((logits + noises[0]).argmax(self.axis), self.classes(logits))
         if gradient is None:
             return hard
         p = softmax(logits, self.axis)

@@ -44,7 +44,9 @@ class Exchange:
         if missing:
             raise DataError(f"{dist.notation} is declared as '{dist.declaration}' and needs {', '.join(missing)}; it got {', '.join(values) or 'nothing'}")
         if dist.function is not None or dist.given:
-            raise ExpressionError(f"{dist.notation} is made of expressions: evaluate {dist.notation}(...).log_prob(...) on a batch instead")
+            columns = tuple(n.Symbol(c, None, (BATCH,), None) for c in dist.declaration.conditions)
+            found = dist.parameters_of(dist.role, columns or dist.given)
+            return {k: read("evaluate", x, values) for k, x in found.items()}
         return self._evaluated_parameters([values[c] for c in dist.declaration.conditions])
 
     def _evaluated_parameters(self, inputs: list[Any]) -> dict[str, Tensor]:
@@ -59,6 +61,8 @@ class Exchange:
         names = [f"raw_{i}" for i in range(len(outputs))]
         symbols = tuple(n.Symbol(name, r, (BATCH,), None) for name, r in zip(names, each, strict=True))
         exprs = dist.from_network(symbols[0] if isinstance(ranks, int) else symbols)
+        widest = max((x.dim() for x in inputs if isinstance(x, Tensor)), default=1)
+        outputs = tuple(_scalar(v, widest) if r == 0 else v for v, r in zip(outputs, each, strict=True))
         lead = outputs[0].shape[: outputs[0].dim() - each[0]]
         batch = {k: v.reshape(-1, *v.shape[len(lead) :]) for k, v in zip(names, outputs, strict=True)}
         return {k: self._value(x, batch, lead) for k, x in exprs.items()}
@@ -207,6 +211,11 @@ class Exchange:
             # pixyz sums a divergence over all dimensions after the first, and over everything when there is only one.
             parameters = {k: v.unsqueeze(v.dim() - dist.parameter_rank(k)) for k, v in parameters.items()}
         return dist.distribution_torch_class(**parameters, validate_args=False)  # type: ignore[no-any-return]
+
+
+def _scalar(out: Tensor, widest: int) -> Tensor:
+    """A network's output where a scalar is declared: without the last dimension, when that is of size 1."""
+    return out.squeeze(-1) if out.dim() >= widest and out.dim() and out.shape[-1] == 1 else out
 
 
 def _rows(leads: dict[str, tuple[int, ...]]) -> tuple[int, ...]:

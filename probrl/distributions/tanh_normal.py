@@ -11,6 +11,7 @@ from torch.distributions.transforms import TanhTransform
 
 from probrl.distributions.heads import drawn_from
 from probrl.distributions.normal import HALF_LOG_TWO_PI, Scaled, log_of
+from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.operators import clip, log, softplus, tanh
 
@@ -71,6 +72,8 @@ class TanhNormal(Scaled):
 
 def before_tanh(x: Expr) -> Expr:
     """The value whose tanh is x: known for a draw, else the inverse tanh of x held off the bounds."""
+    if isinstance(x, n.StopGradient) and drawn_from(x.x, TanhNormal) is not None:
+        return n.StopGradient(before_tanh(x.x))
     drawn = drawn_from(x, TanhNormal)
     if drawn is not None:
         head, args = drawn

@@ -155,7 +155,7 @@ def _(node: n.Noise) -> Type:
     extra = tuple(a for a, _ in node.extra)
     for axis in extra:
         if axis.name in base.names:
-            raise ExpressionError(f"a draw adds the axis '{axis.name}', which {describe(node.like or node)} has already; name another")
+            raise ExpressionError(f"a draw adds the axis '{axis.name}', which {describe(node if node.like is None else node.like)} has already; name another")
     return Type((*base.axes, *extra), base.rank)
 
 

@@ -230,7 +230,10 @@ def _(node: n.Arg, to: Lowering) -> Value:
 
 @rule.register
 def _(node: n.At, to: Lowering) -> Value:
-    x, index = to.lower(node.x), to.lower(node.index)
+    x = to.lower(node.x)
+    if isinstance(node.index, n.Range) and node.index.axis.name == node.axis:  # every entry at its own index
+        return x
+    index = to.lower(node.index)
     dim = x.axes.index(node.axis)
     rest = x.axes[:dim] + x.axes[dim + 1 :]
     if index.number:
@@ -241,6 +244,7 @@ def _(node: n.At, to: Lowering) -> Value:
     value = to.align(x, (*extra, *x.axes) if node.axis not in extra else x.axes, rank)
     if node.axis in extra:  # an index with the very axis: a permutation along it
         moved = to.align(x._replace(axes=tuple("." if a == node.axis else a for a in x.axes)), (*extra, *x.axes[:dim], ".", *x.axes[dim + 1 :]), rank)
+        moved = _lead(moved, len(extra), to)
         return Value(to.emit(ops.gather, moved, to.align(index, axes, 0), len(extra) + dim, rank), axes, x.rank)
     value = _lead(value, len(extra), to)
     return Value(to.emit(ops.gather, value, to.align(_full(index, axes, to), axes, 0), len(extra) + dim, rank), axes, x.rank)
