@@ -70,7 +70,7 @@ def _one_line(box: str) -> str:
 
 
 def flags_of(algorithm: type[Any]) -> type[Any]:
-    """A dataclass with those hyper-parameters of an algorithm that a shell can say: numbers, words, and tuples of them."""
+    """A dataclass with the hyper-parameters of an algorithm that a shell can say: numbers, words, tuples of them."""
     hints = typing.get_type_hints(algorithm, vars(sys.modules[algorithm.__module__]))
     fields: list[tuple[str, Any, Any]] = []
     for field in dataclasses.fields(algorithm):

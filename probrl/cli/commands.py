@@ -81,21 +81,14 @@ def train(words: list[str]) -> None:
     """``probrl train ALGORITHM --env-id ... --seed ... --total-timesteps ...``, and every hyper-parameter."""
     name, rest = _algorithm(words, "train")
     cls = algorithm_class(name)
-    flags = dataclasses.make_dataclass(
-        "Train",
-        [("hyper", tyro.conf.OmitArgPrefixes[flags_of(cls)], dataclasses.field(default_factory=flags_of(cls)))],  # type: ignore[misc]
-        bases=(Train,),
-        frozen=True,
-    )
-    flags.__doc__ = Train.__doc__
-    chosen: Any = parse(flags, rest, f"train {name}")
+    chosen: Any = parse(with_hyper(Train, flags_of(cls), name), rest, f"train {name}")
     whole_number("total-timesteps", chosen.total_timesteps)
     whole_number("eval-episodes", chosen.eval_episodes, least=0)
     run = (
         chosen.run or f"runs/{chosen.env_id.replace('/', '-')}__{name}__{chosen.seed}__{time.strftime('%Y%m%d-%H%M%S')}"
     )
     settings = Settings(chosen.seed, chosen.device, chosen.backend, run, chosen.progress)
-    agent = Agent(cls(**dataclasses.asdict(chosen.hyper)), chosen.env_id, settings)
+    agent = Agent(cls(**dataclasses.asdict(getattr(chosen, name))), chosen.env_id, settings)
     agent.keep_in(run)
     try:
         agent.learn(chosen.total_timesteps)
@@ -147,6 +140,14 @@ def list_all(words: list[str]) -> None:
     print("environments (every Gymnasium id; native vector environments are the fastest)")
     for name in listed():
         print(f"  {name}")
+
+
+def with_hyper(command: type[Any], hyper: type[Any], name: str) -> type[Any]:
+    """The flags of a command and, below them, those of an algorithm."""
+    field = (name, tyro.conf.OmitArgPrefixes[hyper], dataclasses.field(default_factory=hyper))  # type: ignore[valid-type]
+    both = dataclasses.make_dataclass(command.__name__, [field], bases=(command,), frozen=True)
+    both.__doc__ = command.__doc__
+    return both
 
 
 def _algorithm(words: list[str], command: str) -> tuple[str, list[str]]:

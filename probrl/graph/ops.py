@@ -72,7 +72,10 @@ def gather(x, index, dim, event):
 
     ``index`` lacks the dimension ``dim`` and the ``event`` trailing ones.
     """
-    index = index.long().unsqueeze(dim)
+    index = index.long()
+    if not event and index.shape == x.shape[:dim] + x.shape[dim + 1 :]:
+        return torch.gather(x, dim, index.unsqueeze(dim)).squeeze(dim)
+    index = index.unsqueeze(dim)
     for _ in range(event):
         index = index.unsqueeze(-1)
     shape = torch.broadcast_shapes(x.shape[:dim] + (1,) + x.shape[dim + 1 :], index.shape)

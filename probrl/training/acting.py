@@ -11,6 +11,7 @@ from torch import Tensor
 from probrl.errors import ExpressionError
 from probrl.expr.base import Expr
 from probrl.expr.operators import symbols
+from probrl.graph.cells import tensor_of
 from probrl.graph.function import Function
 from probrl.graph.noise import draw
 
@@ -35,6 +36,8 @@ class Acting:
         self._ready: list[list[Tensor]] = []
         self._rows: torch.Size | None = None
         self._steps = 1
+        self._names = [self._function.inputs.noises[noise] for noise in self._function.noises]  # type: ignore[index]
+        self._forward = self._function.module.forward
 
     def prepare(self, steps: int) -> None:
         """Says that so many calls on observations of one shape follow, whose noise may be drawn together."""
@@ -42,16 +45,14 @@ class Acting:
         self._ready = []
 
     def __call__(self, observation: Tensor) -> tuple[Tensor, ...]:
-        function = self._function
-        bound: dict[str, Any] = {self._column: observation}
-        for cell, name in function.inputs.cells.items():
-            bound[name] = cell.storage
-        if function.noises:
+        bound: dict[str, Any] = {self._column: observation, **self._function.networks()}
+        for cell, name in self._function.inputs.cells.items():
+            bound[name] = tensor_of(cell)
+        if self._names:
             if not self._ready or self._rows != observation.shape:
                 self._draw(observation)
-            for noise, value in zip(function.noises, self._ready.pop(), strict=True):
-                bound[function.inputs.noises[noise]] = value  # type: ignore[index]
-        return function.module.forward(**function.networks(), **bound)  # type: ignore[no-any-return]
+            bound.update(zip(self._names, self._ready.pop(), strict=True))
+        return self._forward(**bound)  # type: ignore[no-any-return]
 
     def _draw(self, observation: Tensor) -> None:
         rows = observation.shape
@@ -68,7 +69,7 @@ class Acting:
 
 
 def sampler(actor: Any, generator: torch.Generator | None = None) -> Sampler:
-    r"""A function from observations ``(N, ...)`` to an action :math:`a \sim \pi(\cdot | s)` and :math:`\log \pi(a | s)`.
+    r"""From observations ``(N, ...)`` to an action :math:`a \sim \pi(\cdot | s)` and its :math:`\log \pi(a | s)`.
 
     A distribution whose draw is no formula (a pixyz one of the user's) is sampled and then asked.
     """

@@ -12,6 +12,7 @@ import torch
 from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make, repeatable
 from probrl.errors import DataError, EnvironmentError
 from probrl.training.acting import chooser, sampler
+from probrl.training.catalogue import check_hyper_parameters
 from probrl.training.evaluation import Evaluation, play, summarise
 from probrl.training.run import Metrics
 from probrl.training.settings import Settings, whole_number
@@ -49,6 +50,7 @@ class Agent:
         parts: dict[str, Any] | None = None,
     ) -> None:
         self.algorithm, self.env, self.settings = algorithm, env, settings or Settings()
+        check_hyper_parameters(algorithm)
         self.parts = {name: part for name, part in (parts or {}).items() if part is not None}
         self._environments: Environments | None = None
         self.spaces: Spaces = spaces or self.environments.spaces
@@ -135,8 +137,7 @@ class Agent:
         if self._environments is None:
             if self.env is None:
                 raise EnvironmentError("this agent has no environment: hand one over, as in load(path, env=...)")
-            copies = whole_number("num_envs", self.algorithm.num_envs) if repeatable(self.env) else None
-            self._environments = make(self.env, copies)
+            self._environments = make(self.env, self.algorithm.num_envs if repeatable(self.env) else None)
         return self._environments
 
     @property

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import pkgutil
 from typing import Any
 
 from probrl.errors import CheckpointError, DataError
-from probrl.training.settings import nearest
+from probrl.expr.base import Expr
+from probrl.training.settings import nearest, whole_number
 
 
 def algorithm_names() -> list[str]:
@@ -50,6 +52,22 @@ def is_ours(algorithm: Any) -> bool:
 def hyper_parameters(algorithm: Any) -> dict[str, Any]:
     """The fields of a declaration by name."""
     return {f.name: getattr(algorithm, f.name) for f in dataclasses.fields(algorithm) if f.init}
+
+
+def check_hyper_parameters(algorithm: Any) -> None:
+    """Refuses counts that count nothing and numbers that are none, by what the defaults are.
+
+    Errors:
+        DataError naming the hyper-parameter.
+    """
+    for f in dataclasses.fields(algorithm):
+        value = getattr(algorithm, f.name)
+        if type(f.default) is int and f.default > 0:
+            whole_number(f.name, value)
+        elif type(f.default) is float and (isinstance(value, bool) or not isinstance(value, (int, float, Expr))):
+            raise DataError(f"{f.name} must be a number, got {value!r}")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise DataError(f"{f.name} must be finite, got {value!r}")
 
 
 def is_plain(value: Any) -> bool:

@@ -10,7 +10,7 @@ import torch
 from probrl.data import Rollout
 from probrl.envs import Discrete, Environments, Spaces
 from probrl.errors import EnvironmentError
-from probrl.training.acting import Sampler
+from probrl.training.acting import Acting, Sampler
 
 
 def empty_rollout(spaces: Spaces, num_envs: int, steps: int) -> Rollout:
@@ -55,6 +55,8 @@ class Collector:
             self._observation = self.environments.reset(self._seed)
             self._seed, self._resets = None, self.environments.resets
         observation = self._observation
+        if isinstance(act, Acting):
+            act.prepare(rollout.steps)
         while not rollout.full:
             seen = rollout.observe(observation)
             action, log_prob = act(seen if on_cpu else seen.to(self.device))

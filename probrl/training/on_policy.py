@@ -44,8 +44,7 @@ class OnPolicyTrainer:
             environments = make(env, agent.algorithm.num_envs if repeatable(env) else None)
         if environments.spaces != agent.spaces:
             raise EnvironmentError(f"{environments.name} has other spaces than the agent: {environments.spaces}")
-        steps = whole_number("num_steps", agent.algorithm.num_steps)
-        settings = agent.settings
+        steps, settings = agent.algorithm.num_steps, agent.settings
         # where a loaded agent goes on, its environments start from another seed than they did at first
         self.collector = Collector(
             environments, agent.sampler(), steps, settings.seed + agent.timesteps, settings.device

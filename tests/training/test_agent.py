@@ -77,17 +77,14 @@ def test_a_number_of_steps_is_a_positive_whole_number(count):
     [({"seed": 1.5}, "seed must be a whole number"), ({"seed": -1}, "seed must be at least 0"),
      ({"learning_rat": 1}, "no option 'learning_rat': did you mean 'learning_rate'"),
      ({"backend": "tpu"}, "backend is"), ({"device": "nowhere"}, "is not a device"),
-     ({"num_envs": 0}, "num_envs must be positive"), ({"num_envs": "4"}, "num_envs must be a whole number")],
+     ({"num_envs": 0}, "num_envs must be positive"), ({"num_steps": 0}, "num_steps must be positive"),
+     ({"gamma": "high"}, "gamma must be a number"), ({"gamma": float("nan")}, "gamma must be finite"),
+     ({"num_envs": "4"}, "num_envs must be a whole number")],
 )  # fmt: skip
 def test_wrong_options_are_refused_in_one_line(options, message):
     with pytest.raises(DataError, match=message) as caught:
         PPO("CartPole-v1", **options)
     assert "\n" not in str(caught.value)
-
-
-def test_a_wrong_number_of_steps_per_rollout_is_refused():
-    with pytest.raises(DataError, match="num_steps must be positive"):
-        PPO("CartPole-v1", **{**SMALL, "num_steps": 0}).learn(10)
 
 
 def test_a_cuda_device_that_is_not_there(monkeypatch):
