@@ -5,9 +5,11 @@ from typing import Any
 from probrl.expr.base import install_reading
 from probrl.expr.digest import digest
 from probrl.graph import structure  # noqa: F401 - fills rules
+from probrl.graph.check import check
 from probrl.graph.function import Function, evaluate
 
 install_reading("evaluate", evaluate)
+install_reading("check", check)
 install_reading("digest", digest)
 install_reading("graph", lambda expr, **options: Function({"value": expr}, **options).module)
 

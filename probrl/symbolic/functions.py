@@ -65,18 +65,23 @@ class _abs(sympy.Function):  # noqa: N801
         return _sign(self.args[0])
 
 
+def _lesser(x: Any, y: Any) -> Any:
+    """1 where x < y, a half where they are equal: two equal values share the derivative of their extremum."""
+    return (_relation(_LESS, x, y) + _relation(_LESS_EQUAL, x, y)) / 2
+
+
 class _least(sympy.Function):  # noqa: N801
     """The lesser of two values."""
 
     def fdiff(self, argindex: int = 1) -> Any:
-        return _relation(_LESS, *(self.args if argindex == 1 else reversed(self.args)))
+        return _lesser(*(self.args if argindex == 1 else reversed(self.args)))
 
 
 class _greatest(sympy.Function):  # noqa: N801
     """The greater of two values."""
 
     def fdiff(self, argindex: int = 1) -> Any:
-        return _relation(_LESS, *(self.args if argindex == 2 else reversed(self.args)))
+        return _lesser(*(self.args if argindex == 2 else reversed(self.args)))
 
 
 class _either(sympy.Function):  # noqa: N801
@@ -88,7 +93,7 @@ class _either(sympy.Function):  # noqa: N801
 
 
 RELATIONS = (sympy.StrictLessThan, sympy.LessThan, sympy.StrictGreaterThan, sympy.GreaterThan, sympy.Equality, sympy.Unequality)
-_LESS = sympy.Integer(0)
+_LESS, _LESS_EQUAL = sympy.Integer(0), sympy.Integer(1)
 _COMPARE = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
 NUMERIC: dict[str, Any] = {
     "_abs": np.abs,
