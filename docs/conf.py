@@ -19,5 +19,6 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "probrl"
 html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_theme_options = {"source_edit_link": "", "source_view_link": ""}
 html_show_sphinx = False

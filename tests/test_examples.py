@@ -55,3 +55,14 @@ def test_a_broken_block_is_found(tmp_path):
     run([first, second], page, tmp_path)
     with pytest.raises(AssertionError, match=r"page\.md.*line 11"):
         run([first, second, third], page, tmp_path)
+
+
+def test_every_logged_metric_of_ppo_is_explained_on_its_page():
+    import probrl as pr
+
+    agent = pr.PPO("CartPole-v1", seed=1)
+    agent.learn(256)
+    page = (ROOT / "docs" / "ppo.md").read_text(encoding="utf-8")
+    assert agent.metrics.rows and set(agent.metrics.rows[-1]) == set(
+        re.findall(r"`(\w+)`", page.split("## What is logged")[1])
+    )

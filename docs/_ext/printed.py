@@ -1,7 +1,7 @@
 """The directive `printed`: a formula of a page is printed by the object that is executed, never typed by hand.
 
-Its body is Python; what its last line evaluates to is read by `.latex()`. The blocks of a page share their names, and
-`:hidden:` runs a block without showing anything.
+Its body is Python; what its last line evaluates to is read by `.latex()`, or by `str` with `:text:`. The blocks of a
+page share their names, and `:hidden:` runs a block without showing anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Printed(Directive):
     """Run the body, show the LaTeX of its last expression as a display formula."""
 
     has_content = True
-    option_spec: ClassVar = {"hidden": directives.flag}
+    option_spec: ClassVar = {"hidden": directives.flag, "text": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         environment = self.state.document.settings.env
@@ -29,9 +29,10 @@ class Printed(Directive):
         if last is None or "hidden" in self.options:
             return []
         value = eval(compile(ast.Expression(last.value), environment.docname, "eval"), names)
+        if "text" in self.options:
+            return [nodes.literal_block(str(value), str(value), language="none")]
         formula = value if isinstance(value, str) else value.latex()
-        block = nodes.math_block(formula, formula, nowrap=True, number=None, label=None)
-        return [block]
+        return [nodes.math_block(formula, formula, nowrap=True, number=None, label=None)]
 
 
 def setup(app: Sphinx) -> dict:
