@@ -73,6 +73,8 @@ class Adam(Optimizer):
         kernel = torch._fused_adamw_ if self.decoupled else torch._fused_adam_
         if any(x.dtype not in (torch.float32, torch.float64) for x in p):
             return False
+        # the kernel walks the memory: a gradient that autograd laid out otherwise (that of a transposed weight) is copied
+        g = [d if d.stride() == x.stride() else torch.empty_like(x).copy_(d) for d, x in zip(g, p, strict=True)]
         kernel(
             p, g, state["exp_avg"], state["exp_avg_sq"], [], [step] * len(p), lr=lr, beta1=self.betas[0], beta2=self.betas[1],
             weight_decay=self.weight_decay, eps=self.eps, amsgrad=False, maximize=False, grad_scale=scale, found_inf=refused,
