@@ -7,9 +7,11 @@ from probrl.expr.digest import digest
 from probrl.graph import structure  # noqa: F401 - fills rules
 from probrl.graph.check import check
 from probrl.graph.function import Function, evaluate
+from probrl.graph.source import source
 
 install_reading("evaluate", evaluate)
 install_reading("check", check)
+install_reading("code", lambda expr: source(Function({"value": expr})))
 install_reading("digest", digest)
 install_reading("graph", lambda expr, **options: Function({"value": expr}, **options).module)
 

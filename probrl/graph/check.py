@@ -128,7 +128,7 @@ def _gradients(value: Any, supplied: Mapping[Expr, Any], found: Any, function: F
         x = supplied[node]
         if node in found.gradients and isinstance(x, Tensor) and x.requires_grad:
             t, axes = function.roots[f"x_{i}"].type, function.values[f"x_{i}"].axes
-            weight = torch.as_tensor(found.gradients[node], dtype=x.dtype, device=x.device)
+            weight = torch.tensor(found.gradients[node], dtype=x.dtype, device=x.device)
             order = [t.names.index(a) for a in axes]
             outputs.append(x)
             weights.append(weight.permute((*order, *range(len(order), weight.dim()))).expand(x.shape))

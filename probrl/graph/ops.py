@@ -169,9 +169,16 @@ def directional(function, primals, tangents, extra, captured):
     def along(*vs):
         return torch.func.jvp(value, tuple(primals.values()), vs)[1]
 
+    # torch 2.13 cannot differentiate a vmap of a jvp while it traces: there the directions are written out
+    each = one_by_one if torch.compiler.is_compiling() else torch.func.vmap
     for _ in range(extra):
-        along = torch.func.vmap(along)
+        along = each(along)
     return along(*tangents)
+
+
+def one_by_one(function):
+    """A function of rows, of all rows: called once per row."""
+    return lambda *xs: torch.stack([function(*(x[i] for x in xs)) for i in range(xs[0].shape[0])])
 
 
 def tangent(v, x, extra):

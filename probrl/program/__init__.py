@@ -1,6 +1,6 @@
 """Sequences of updates, printed and compiled as one."""
 
-from probrl.program import page  # noqa: F401 - fills the readings of programs
+from probrl.program import page, readings  # noqa: F401 - they fill the readings of programs
 from probrl.program.program import Program
 from probrl.program.steps import Assign, Every, Fit, Maximize, Minimize, Polyak, Prepare, Report, Snapshot, Together
 from probrl.program.update import Update

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -282,20 +283,22 @@ class Builder:
         goals, named = [], {}
         for part in parts:
             assert isinstance(part, Minimize)
-            groups = [self.group(m) for m in part.wrt if m.parameters]
+            groups = [self.group(same) for same in alike(part.wrt)]
             goals.append(Goal(self.name(part), settled(part.loss), groups, part.sign, settled(part.max_grad_norm)))
             named.update({k: settled(v) for k, v in terms(part.loss).items()})
         return Descent(goals, {**named, **reports}, stop, flat)
 
-    def group(self, moved: Moved) -> Group:
+    def group(self, entries: Sequence[Moved]) -> Group:
         """The optimiser of parameters: one for the same parameters under the same rule, wherever they are moved."""
-        from dataclasses import replace
-
-        optimizer = moved.optimizer
-        key = (*(id(p) for p in moved.parameters), hash(optimizer))
+        optimizer = entries[0].optimizer
+        parameters = [p for m in entries for p in m.parameters]
+        key = (*(id(p) for p in parameters), hash(optimizer))
         if key not in self.groups:
-            lr = self.program.settled(optimizer.lr)
-            self.groups[key] = Group(moved.parameters, replace(optimizer, lr=lr), moved.cells)
+            cells = {}
+            for m in entries:
+                start = next((k for k, p in enumerate(parameters) if p is m.parameters[0]), 0)
+                cells.update({start + i: c for i, c in m.cells.items()})
+            self.groups[key] = Group(parameters, replace(optimizer, lr=self.program.settled(optimizer.lr)), cells)
         return self.groups[key]
 
     def name(self, step: Minimize) -> str:
@@ -309,4 +312,11 @@ class Builder:
         return "loss_" + "_".join(m.name.replace("\\", "") for m in step.wrt)
 
 
-
+def alike(entries: Sequence[Moved]) -> list[list[Moved]]:
+    """The entries with something to move, those under one rule together."""
+    found: list[list[Moved]] = []
+    for entry in entries:
+        same = next((g for g in found if g[0].optimizer == entry.optimizer), None)
+        if entry.parameters:
+            same.append(entry) if same is not None else found.append([entry])
+    return found
