@@ -7,6 +7,7 @@ from probrl.distributions.categorical import Categorical, OneHot
 from probrl.distributions.deterministic import Deterministic
 from probrl.distributions.ensemble import ensemble
 from probrl.distributions.expectation import expect
+from probrl.distributions.foreign import given, lift
 from probrl.distributions.mixture import Mixture
 from probrl.distributions.multi_discrete import MultiDiscrete
 from probrl.distributions.multivariate_normal import MultivariateNormal
@@ -17,5 +18,6 @@ from probrl.distributions.uniform import Subset, Uniform
 
 __all__ = [
     "Bernoulli", "Beta", "Categorical", "Deterministic", "Distribution", "Mixture", "MultiDiscrete", "MultivariateNormal",
-    "Normal", "OneHot", "Product", "Subset", "TanhNormal", "Uniform", "ensemble", "expect",
+    "Normal", "OneHot", "Product", "Subset", "TanhNormal", "Uniform", "ensemble", "expect", "given",
+    "lift",
 ]  # fmt: skip

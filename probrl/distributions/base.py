@@ -20,7 +20,8 @@ from probrl.expr.operators import lift
 from probrl.expr.state import Network
 from probrl.networks.mlp import mlp
 
-if "pixyz.distributions" not in sys.modules:
+CACHE_IS_OFF = "pixyz.distributions" not in sys.modules
+if CACHE_IS_OFF:
     # pixyz remembers parameters by their inputs and never looks at the weights: off, before its classes are made.
     import pixyz.utils
 
@@ -36,7 +37,7 @@ from pixyz.losses import LogProb as PixyzLogProb
 from pixyz.losses import Prob as PixyzProb
 from pixyz.losses.losses import Loss as PixyzLoss
 
-__all__ = ["Distribution", "PixyzBase", "PixyzDistribution", "PixyzLogProb", "PixyzLoss", "PixyzProb", "PixyzProduct"]
+__all__ = ["CACHE_IS_OFF", "Distribution", "PixyzBase", "PixyzDistribution", "PixyzLogProb", "PixyzLoss", "PixyzProb", "PixyzProduct"]
 
 
 class Distribution(Conditional, Exchange, PixyzBase):

@@ -74,9 +74,9 @@ class Bernoulli(Distribution):
 
     def mode_of(self, logits: Expr) -> Expr:
         """1 where l > 0."""
-        return where(logits > 0, 1, 0)
+        return logits > 0
 
     def transform(self, noises: tuple[Expr, ...], parameters: dict[str, Expr], gradient: str | None = None) -> Expr:
         """1 where u < sigmoid(l), with uniform u."""
-        return where(noises[0] < sigmoid(parameters["logits"]), 1, 0)
+        return noises[0] < sigmoid(parameters["logits"])
 

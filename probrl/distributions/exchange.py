@@ -46,8 +46,13 @@ class Exchange:
         if dist.function is not None or dist.given:
             columns = tuple(n.Symbol(c, None, (BATCH,), None) for c in dist.declaration.conditions)
             found = dist.parameters_of(dist.role, columns or dist.given)
-            return {k: read("evaluate", x, values) for k, x in found.items()}
-        return self._evaluated_parameters([values[c] for c in dist.declaration.conditions])
+            evaluated = {k: read("evaluate", x, values) for k, x in found.items()}
+        else:
+            evaluated = self._evaluated_parameters([values[c] for c in dist.declaration.conditions])
+        if dist.declaration.conditions:
+            return evaluated
+        # without conditions there is one row, as pixyz has it
+        return {k: v.unsqueeze(0) if v.dim() == dist.parameter_rank(k) else v for k, v in evaluated.items()}
 
     def _evaluated_parameters(self, inputs: list[Any]) -> dict[str, Tensor]:
         dist: Any = self
@@ -184,7 +189,7 @@ class Exchange:
         dist: Any = self
         rank = dist.parameter_rank(key)
         if batch_n is None or value.dim() == rank:
-            return value if batch_n is None else value.expand(batch_n, *value.shape)
+            return value
         rows = value.shape[0]
         if rows not in (1, batch_n):
             raise DataError(f"{dist.notation}: batch_n={batch_n}, and the conditions have {rows} rows; leave batch_n out")

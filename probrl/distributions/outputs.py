@@ -61,7 +61,7 @@ class Free(nn.Module):
         self.out_features = shape[-1] if shape else 1
 
     def forward(self) -> Tensor:
-        return self.value.unsqueeze(0)
+        return self.value
 
 
 class Split(nn.Module):

@@ -1,0 +1,332 @@
+"""Any pixyz distribution as one of ours: written by the user, or built by pixyz's algebra; and pixyz's losses as terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from probrl.distributions.base import CACHE_IS_OFF, Distribution, PixyzBase, PixyzDistribution, PixyzLoss
+from probrl.distributions.bernoulli import Bernoulli
+from probrl.distributions.beta import Beta
+from probrl.distributions.categorical import Categorical
+from probrl.distributions.conditional import Conditional
+from probrl.distributions.deterministic import Deterministic
+from probrl.distributions.normal import Normal
+from probrl.distributions.product import Product
+from probrl.errors import DataError, ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr
+from probrl.expr.operators import clip, log
+from probrl.expr.operators import lift as expression
+from probrl.expr.state import Network
+
+EDGE = 1e-7  # how far from 0 and 1 a probability is held before its logarithm is taken
+
+
+# --- what the user's module computes -----------------------------------------------------------------------------
+def parameters_of(dist: Any, values: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The parameters of a pixyz distribution at conditions, computed anew: pixyz's own would remember stale ones.
+
+    A ``get_params`` that the user wrote is honoured.
+    """
+    if type(dist).get_params is not PixyzBase.get_params:
+        return dict(dist.get_params(dict(values)))
+    replaced = {key: v for k, v in values.items() for key in dist.replace_params_dict.get(k, ())}
+    found = dict(dist(**{k: v for k, v in values.items() if k not in dist.replace_params_dict}))
+    found.update(replaced)
+    found.update({k: v for k, v in dist.named_buffers() if k in dist.params_keys})
+    return found
+
+
+@contextmanager
+def fresh(module: nn.Module) -> Iterator[None]:
+    """pixyz's methods without its memory: of every distribution inside, for as long as this lasts."""
+    inside = [m for m in module.modules() if isinstance(m, PixyzBase) and not isinstance(m, Conditional)]
+    redone = [] if CACHE_IS_OFF else [m for m in inside if type(m).get_params is PixyzBase.get_params]
+    for m in redone:
+        m.__dict__["get_params"] = lambda params_dict=None, m=m, **kwargs: parameters_of(m, params_dict or {})
+    try:
+        yield
+    finally:
+        for m in redone:
+            m.__dict__.pop("get_params", None)
+        for m in inside:
+            m._dist = None  # it keeps the last graph, and a module with a graph cannot be copied
+
+
+class Parameters(nn.Module):
+    """A user's distribution as a network: conditions in, parameters out, in a fixed order and of one shape."""
+
+    def __init__(self, dist: Any, keys: tuple[str, ...]):
+        super().__init__()
+        self.dist, self.keys = dist, keys
+
+    def forward(self, *inputs: Any) -> Any:
+        found = parameters_of(self.dist, dict(zip(self.dist._cond_var, inputs, strict=True)))
+        missing = [k for k in self.keys if k not in found]
+        if missing:
+            raise DataError(f"{self.dist.name} gives {', '.join(found)} and not {missing[0]}")
+        values = torch.broadcast_tensors(*(found[k] for k in self.keys))
+        values = values if inputs else tuple(_one(v) for v in values)
+        return values[0] if len(values) == 1 else tuple(values)
+
+
+def _one(x: Tensor) -> Tensor:
+    """Constants without the batch of one that pixyz gives them."""
+    return x.squeeze(0) if x.dim() and x.shape[0] == 1 else x
+
+
+class Outputs(nn.Module):
+    """A user's deterministic distribution as a network."""
+
+    def __init__(self, dist: Any):
+        super().__init__()
+        self.dist = dist
+
+    def forward(self, *inputs: Any) -> Any:
+        found = self.dist.forward(**dict(zip(self.dist._cond_var, inputs, strict=True)))
+        return found[self.dist._var[0]] if len(self.dist._var) == 1 else tuple(found[v] for v in self.dist._var)
+
+
+class Asked(nn.Module):
+    """A user's distribution as a network that says a log-probability or an entropy, one per row."""
+
+    def __init__(self, dist: Any, op: str):
+        super().__init__()
+        self.dist, self.op = dist, op
+
+    def forward(self, *inputs: Any) -> Tensor:
+        names = [*self.dist._var, *self.dist._cond_var] if self.op == "get_log_prob" else list(self.dist._cond_var)
+        values = dict(zip(names, inputs, strict=True))
+        with fresh(self.dist):
+            found = getattr(self.dist, self.op)(values)
+        return found if inputs else _one(found)
+
+
+# --- the families that have closed forms here ----------------------------------------------------------------------
+class ByProbabilities(Categorical):
+    """A categorical distribution whose network puts out probabilities."""
+
+    def from_network(self, raw: Any) -> dict[str, Expr]:
+        return {"logits": log(clip(raw.to_axis(self.axis), EDGE, 1))}
+
+
+class CoinByProbability(Bernoulli):
+    """A Bernoulli distribution whose network puts out probabilities."""
+
+    def from_network(self, raw: Any) -> dict[str, Expr]:
+        p = clip(raw, EDGE, 1 - EDGE)
+        return {"logits": log(p) - log(1 - p)}
+
+
+class BetaByConcentrations(Beta):
+    """A beta distribution whose network puts out the concentrations."""
+
+    @property
+    def raw_rank(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.rank, self.rank)
+
+    def from_network(self, raw: Any) -> dict[str, Expr]:
+        return {"concentration1": raw[0], "concentration0": raw[1]}
+
+
+class Opaque(Distribution):
+    """A pixyz distribution without closed forms here: its density is its own, a call of the user's module."""
+
+    family = "foreign"
+    reparameterised = False
+
+    def __init__(self, declaration: str, dist: Any, *, name: str, rank: int | None = None):
+        super().__init__(declaration, Asked(dist, "get_log_prob"), name=name, rank=rank)
+        self.family = dist.distribution_name or type(dist).__name__
+        self.support = f"the values of {self.family}"
+        self.__dict__["_entropy"] = Network(name, Asked(dist, "get_entropy"), self)
+
+    @classmethod
+    def example(cls) -> Any:
+        """None: it stands for what is not known here."""
+        return None
+
+    @property
+    def foreign(self) -> Any:
+        """The user's distribution."""
+        return self.owner.net.dist
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return (self.handle, self.__dict__["_entropy"])
+
+    def parameters_of(self, role: str, args: tuple[Expr, ...], held: bool = False) -> dict[str, Expr]:
+        role = "frozen" if held and role == "live" else role
+        return {"role": role, "args": args}  # type: ignore[dict-item]
+
+    def log_density(self, x: Expr, *, role: Any, args: Any) -> Expr:  # type: ignore[override]
+        return n.Call(self.handle, role, (x, *args), 0, ())
+
+    def entropy_of(self, role: Any, args: Any) -> Expr:
+        """The entropy that the user's distribution says."""
+        return n.Call(self.__dict__["_entropy"], role, tuple(args), 0, ())
+
+    def drawable(self, applied: Any, gradient: str | None) -> None:
+        raise ExpressionError(f"{applied!r}.draw(): {self.family} has no draw as a formula; sample it and make it a column")
+
+    def sample(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        with fresh(self.foreign):
+            return self.foreign.sample(*args, **kwargs)  # type: ignore[no-any-return]
+
+    def get_log_prob(self, x_dict: Any, *args: Any, **kwargs: Any) -> Tensor:
+        with fresh(self.foreign):
+            return self.foreign.get_log_prob(x_dict, *args, **kwargs)  # type: ignore[no-any-return]
+
+
+def _normal(declaration: str, dist: Any, **options: Any) -> Any:
+    return Normal(declaration, Parameters(dist, ("loc", "scale")), scale="network", **options)
+
+
+def _probabilities(family: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda declaration, dist, **options: family(declaration, Parameters(dist, ("probs",)), **options)
+
+
+def _beta(declaration: str, dist: Any, **options: Any) -> Any:
+    return BetaByConcentrations(declaration, Parameters(dist, ("concentration1", "concentration0")), **options)
+
+
+def _deterministic(declaration: str, dist: Any, **options: Any) -> Any:
+    return Deterministic(declaration, Outputs(dist), **options)
+
+
+KNOWN: dict[str, Callable[..., Any]] = {
+    "Normal": _normal,
+    "Categorical": _probabilities(ByProbabilities),
+    "Bernoulli": _probabilities(CoinByProbability),
+    "Beta": _beta,
+    "Deterministic": _deterministic,
+}
+RANKS = {"Categorical": 0}  # pixyz's values are vectors, but for the integer classes that ours takes as well
+
+
+# --- lifting -------------------------------------------------------------------------------------------------------
+def lift(dist: Any, *, rank: int | None = None, name: str | None = None) -> Any:
+    """Any pixyz distribution as one of ours: in formulas like ours, with the user's own parameters.
+
+    Args:
+        dist: a distribution subclassed by the user, built by pixyz's algebra (product, marginal, renamed), or a pixyz
+            loss, which becomes a term. Ours pass.
+        rank: the event dimensions of a value; pixyz's are vectors, classes are scalars (one-hot symbols have rank 1).
+        name: how it prints; its own name unless stated.
+
+    Errors:
+        ExpressionError for anything else.
+
+    Example:
+        >>> import pixyz.distributions, torch, probrl as pr
+        >>> class Actor(pixyz.distributions.Categorical):
+        ...     def __init__(self):
+        ...         super().__init__(var=["a"], cond_var=["o"], name="p")
+        ...         self.net = torch.nn.Linear(4, 2)
+        ...     def forward(self, o):
+        ...         return {"probs": torch.softmax(self.net(o), -1)}
+        >>> actor = pr.lift(Actor())
+        >>> o, a = pr.symbols("o a")
+        >>> loss = pr.mean(-actor(o).log_prob(a))
+    """
+    if isinstance(dist, Conditional | Product | Term):
+        return dist
+    if isinstance(dist, PixyzLoss):
+        return Term(dist, name)
+    if not isinstance(dist, PixyzDistribution):
+        raise ExpressionError(f"pr.lift({dist!r}): a pixyz distribution or a pixyz loss can be lifted, not a {type(dist).__name__}")
+    known = dist.__dict__.setdefault("_lifted", {})
+    if (rank, name) not in known:
+        known[rank, name] = _graph(dist, rank, name) if not dist._atomic else _atom(dist, {}, rank, name)
+    return known[rank, name]
+
+
+def given(dist: Any, *args: Any, **kwargs: Any) -> Any:
+    """``pr.given(d, x)`` is ``pr.lift(d)(x)``: any pixyz distribution at conditions, asked like ours."""
+    return lift(dist)(*args, **kwargs)
+
+
+def _atom(dist: Any, names: Mapping[str, str], rank: int | None, name: str | None) -> Any:
+    """One distribution, with the names that its variables have outside."""
+    if isinstance(dist, Conditional):
+        return dist if not names else renamed(dist, names)
+    variables, conditions = ([names.get(v, v) for v in found] for found in (dist._var, dist._cond_var))
+    declaration = ", ".join(variables) + (f" | {', '.join(conditions)}" if conditions else "")
+    family = dist.distribution_name
+    plain = isinstance(dist, PixyzBase) or family == "Deterministic"
+    make = KNOWN.get(family, Opaque) if plain else Opaque
+    if make is not Opaque and family != "Deterministic" and type(dist).get_log_prob is not PixyzBase.get_log_prob:
+        make = Opaque  # the user's own density is not the family's
+    if rank is None:
+        constant = isinstance(dist, PixyzBase) and set(dist.params_keys) <= set(dict(dist.named_buffers()))
+        rank = len(dist.features_shape) if constant and family != "Categorical" else RANKS.get(family, 1)
+    return make(declaration, dist, name=name or dist.name, rank=rank)
+
+
+def _graph(dist: Any, rank: int | None, name: str | None) -> Any:
+    """What pixyz's algebra built: its factors, with the names of the graph's table."""
+    parts = []
+    for factor in dist.graph.factors(sorted=True):
+        outside = {local: world for world, local in factor.name_dict.items()}
+        known = getattr(factor.dist, "_lifted", {}) if not outside else {}
+        parts.append(known.get((rank, None)) or _atom(factor.dist, outside, rank, None))
+    hidden = tuple(v for v in dist.graph.all_var if v in dist.graph.marginalize_list)
+    if len(parts) == 1 and not hidden:
+        if name is not None:
+            parts[0].notation = name
+        return parts[0]
+    return Product(*parts, hidden=hidden)
+
+
+def renamed(dist: Any, names: Mapping[str, str]) -> Any:
+    """One of ours with other names of its variables and the same parameters."""
+    from probrl.distributions.declaration import Declaration
+
+    declared = dist.declaration
+    new = object.__new__(type(dist))
+    nn.Module.__init__(new)
+    kept = {k: v for k, v in dist.__dict__.items() if k not in ("_views", "_formulas", "_lifted")}
+    new.__dict__.update(kept, _graph=None, _dist=None)
+    variables, conditions = ([names.get(v, v) for v in found] for found in (declared.variables, declared.conditions))
+    new.declaration = Declaration(tuple(variables), declared.axes, tuple(conditions))
+    new._var, new._cond_var = variables, conditions
+    return new
+
+
+# --- losses --------------------------------------------------------------------------------------------------------
+class Evaluated(nn.Module):
+    """A pixyz loss as a network: its inputs in, its value out, one per row."""
+
+    def __init__(self, loss: Any):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, *inputs: Any) -> Tensor:
+        with fresh(self.loss):
+            value = self.loss.eval(dict(zip(self.loss.input_var, inputs, strict=True)))
+        rows = next((x.shape[0] for x in inputs if isinstance(x, Tensor) and x.dim()), None)
+        return value.expand(rows) if value.dim() == 0 and rows is not None else value
+
+
+class Term:
+    """A pixyz loss as a term of a formula: applied to its inputs, one value per row.
+
+    What the loss reduced over the batch itself is the same in every row, so that ``pr.mean`` of it is its value. Draws
+    inside the loss come from torch's global generator.
+    """
+
+    def __init__(self, loss: Any, name: str | None = None):
+        self.loss = loss
+        self.handle = Network(name or r"\mathcal{L}", Evaluated(loss), None)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Expr:
+        names = list(self.loss.input_var)
+        values = {**dict(zip((k for k in names if k not in kwargs), args, strict=False)), **kwargs}
+        if set(values) != set(names) or len(args) + len(kwargs) != len(names):
+            raise ExpressionError(f"this pixyz loss takes {', '.join(names) or 'nothing'}: write {', '.join(f'{k}={k}' for k in names)}")
+        return n.Call(self.handle, "live", tuple(expression(values[k]) for k in names), 0, ())
