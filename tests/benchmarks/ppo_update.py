@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -140,8 +141,8 @@ def pixyz_way(nets: nn.ModuleDict, batch: Batch, columns: bool = False) -> Conte
     return Contestant(lambda: model.train(data))
 
 
-def probrl_way(nets: nn.ModuleDict, batch: Batch, backend: str) -> Contestant:
-    """The program of the README."""
+def probrl_way(nets: nn.ModuleDict, batch: Batch, backend: str, minibatches: int = 1) -> Contestant:
+    """The program of the README; with several minibatches, a Fit over as many times the rows."""
     import probrl as pr
 
     s, a, A, R = pr.symbols("s a A R")
@@ -150,23 +151,29 @@ def probrl_way(nets: nn.ModuleDict, batch: Batch, backend: str) -> Contestant:
     ratio = pi(s).prob(a) / pi.behavior(s).prob(a)
     surrogate = pr.minimum(ratio * A, pr.clip(ratio, 0.8, 1.2) * A)
     loss = pr.mean(-surrogate + 0.5 * (V(s) - R) ** 2 - 0.01 * pi(s).entropy())
-    step = pr.Minimize(loss, wrt=[pi, V], optimizer=pr.Adam(LR), max_grad_norm=NORM).compile(backend=backend)
-    return Contestant(lambda: step(batch))
+    program: pr.Minimize | pr.Fit = pr.Minimize(loss, wrt=[pi, V], optimizer=pr.Adam(LR), max_grad_norm=NORM)
+    if minibatches > 1:
+        program = pr.Fit(program, minibatch=len(batch["A"]))
+        batch = {name: torch.cat([column] * minibatches) for name, column in batch.items()}
+    step = program.compile(backend=backend)
+    return Contestant(lambda: step(batch), minibatches)
 
 
 def contestants(size: int) -> dict[str, Contestant]:
     """Everybody, each with its own copy of the same networks; a new one is one more line."""
     nets, batch = networks(), batch_of(size)
-    field = {
-        "hand-written eager": hand_written_eager(copy.deepcopy(nets), batch),
-        "hand-written graph": hand_written_graph(copy.deepcopy(nets), batch),
-        f"hand-written graph, {UNROLLED} unrolled": hand_written_graph(copy.deepcopy(nets), batch, UNROLLED),
-        "pixyz, (B,)": pixyz_way(copy.deepcopy(nets), batch),
-        "pixyz, (B, 1)": pixyz_way(copy.deepcopy(nets), batch, columns=True),
+    builders = {
+        "hand-written eager": hand_written_eager,
+        "hand-written graph": hand_written_graph,
+        f"hand-written graph, {UNROLLED} unrolled": partial(hand_written_graph, unrolled=UNROLLED),
+        "pixyz, (B,)": pixyz_way,
+        "pixyz, (B, 1)": partial(pixyz_way, columns=True),
+        "probrl eager": partial(probrl_way, backend="eager"),
+        "probrl compiled": partial(probrl_way, backend="inductor"),
+        f"probrl eager, Fit of {UNROLLED}": partial(probrl_way, backend="eager", minibatches=UNROLLED),
+        f"probrl compiled, Fit of {UNROLLED}": partial(probrl_way, backend="inductor", minibatches=UNROLLED),
     }
-    for backend in ("eager", "inductor"):
-        field[f"probrl {backend}"] = probrl_way(copy.deepcopy(nets), batch, backend)
-    return field
+    return {name: build(copy.deepcopy(nets), batch) for name, build in builders.items()}
 
 
 def main() -> None:

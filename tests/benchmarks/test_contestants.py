@@ -18,10 +18,17 @@ def moved(build, nets, *arguments, calls=5, **options):
     return list(nets.parameters())
 
 
-@pytest.mark.parametrize("build", [ppo_update.pixyz_way, ppo_update.hand_written_graph])
-def test_ppo_contestants_agree(build):
+CONTESTANTS = {
+    "graph": (ppo_update.hand_written_graph, {"backend": "aot_eager"}),
+    "pixyz": (ppo_update.pixyz_way, {}),
+    "probrl": (ppo_update.probrl_way, {"backend": "eager"}),
+}
+
+
+@pytest.mark.parametrize("name", CONTESTANTS)
+def test_ppo_contestants_agree(name):
     nets, batch = ppo_update.networks(), ppo_update.batch_of(32)
-    options = {"backend": "aot_eager"} if build is ppo_update.hand_written_graph else {}
+    build, options = CONTESTANTS[name]
     expected = moved(ppo_update.hand_written_eager, nets, batch)
     assert (expected[0] != next(nets.parameters())).all()
     torch.testing.assert_close(moved(build, nets, batch, **options), expected, atol=2e-6, rtol=1e-5)
