@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -29,6 +30,10 @@ _LAWS = {
 }
 
 
+_FORMAL = -1  # the depth of a function's own letters, which no recursion has
+KNOWN = frozenset({"clip", "sqnorm", "dot", "softmax", "log_softmax", "logsumexp"})  # every reader knows them
+
+
 class Desk(Scope):
     """Lays formulas out.
 
@@ -37,10 +42,13 @@ class Desk(Scope):
         indexed: the data axes that are printed as indices.
         repeated: sub-formulas that get a letter because the page would be very long without.
         settled: whether the ranks of the columns are known.
+        defines: whether the formulas of functions are shown.
     """
 
-    def __init__(self, expand: bool | Collection[str], indexed: Collection[str], repeated: Collection[Expr], settled: bool) -> None:
+    def __init__(self, expand: bool | Collection[str], indexed: Collection[str], repeated: Collection[Expr], settled: bool, defines: bool) -> None:
         super().__init__(indexed, settled)
+        self._defines = defines
+        self.formals: dict[Expr, Name] = {}
         self._expand, self._shared = expand, set(repeated)
 
     def box(self, node: Expr) -> b.Box:
@@ -92,9 +100,13 @@ class Desk(Scope):
         """A named value: its letter here, its meaning in a line."""
         if self.expands(node):
             return self.box(node.body)
-        here, left = self._lettered(("named", node, self._scope(node)), node, wish, "")
+        here, left = self._lettered(("named", node, self._scope(node)), node, wish, f"another {node.head.name}")
         self.later(("named", node, self._scope(node)), lambda: Row(left, EQUALS, body(), True))
         return here
+
+    def reserve(self, node: n.Definition) -> None:
+        """Keeps the name of a named value for it, before functions name their parameters."""
+        self._lettered(("named", node, ()), node, parse(node.head.name), f"another {node.head.name}")
 
     def definition(self, node: n.Definition) -> b.Box:
         """A definition by its notation, or by its body if the page expands it."""
@@ -102,6 +114,27 @@ class Desk(Scope):
         if self.expands(node) and not isinstance(notation, (d.Drawn, d.Letter)):
             return self.box(node.body)
         return lay_notation(notation, node, self)
+
+    @staticmethod
+    def is_defined(node: Expr) -> bool:
+        """Whether a formula is a function whose own formula a page shows; the words that all know are not."""
+        return isinstance(node, n.Definition) and isinstance(node.head, d.FunctionHead) and node.head.name not in KNOWN
+
+    def define(self, node: n.Definition) -> None:
+        """Puts the formula of a function in a line, over letters of its own."""
+        if not self._defines or not self.is_defined(node):
+            return
+        key = ("formula", node.head, tuple((a.type.index, a.type.rank) for a in node.args))
+        if self.asked(key) or (general := _over_letters(node)) is None:
+            return
+
+        def line() -> Row:
+            for f in general.args:
+                assert isinstance(f, n.Symbol)
+                self.formals[f] = self.letters.claim(("formal", f), parse(f.name), "", self.indices(f.axes))
+            return Row(self.box(general), EQUALS, self.box(general.body), True)
+
+        self.later(key, line)
 
     def draw(self, node: n.Definition, notation: d.Drawn) -> b.Box:
         """A draw: a letter of its variable here, the law in a line; expanded, the line is what is computed."""
@@ -139,6 +172,8 @@ class Desk(Scope):
     # --- recursions --------------------------------------------------------------------------------------------
     def bound_letter(self, node: n.Symbol) -> b.Box:
         """The state of a recursion inside its own body: at the index before, or after."""
+        if node in self.formals:
+            return b.Letter(self.formals[node], self.indices(node.axes))
         if node not in self.bound:
             return b.Letter(parse(node.name).above(Spelled(f"({node.depth})", f"({node.depth})")))
         name, axis, step = self.bound[node]
@@ -226,3 +261,17 @@ class Desk(Scope):
 
         self.later(key, line)
         return here
+
+
+def _over_letters(node: n.Definition) -> n.Definition | None:
+    """A function over its own parameters, or None when it takes any number of them or refuses letters."""
+    assert isinstance(node.head, d.FunctionHead)
+    taken = [p for p in inspect.signature(node.head.function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if len(taken) != len(node.args):
+        return None
+    formals = tuple(n.Symbol(p.name, a.type.rank, a.type.axes, _FORMAL) for p, a in zip(taken, node.args, strict=True))
+    try:
+        general = n.Definition(node.head, formals)
+        return general if general.body is not None else None
+    except Exception:  # it looks into its arguments: only its own author knows how
+        return None

@@ -16,13 +16,14 @@ from probrl.printing.scope import Row
 _TALL = ("\\frac", "\\sum", "\\left", "\\min_", "\\max_", "\\sqrt")
 
 
-def latex(expr: Expr, expand: bool | Collection[str] = False, legend: bool = True) -> str:
+def latex(expr: Expr, expand: bool | Collection[str] = False, legend: bool = True, define: bool = True) -> str:
     """The formula as LaTeX: its rows joined by ``aligned``, the lines that explain its letters, a legend.
 
     Args:
         expr: the formula.
         expand: True prints definitions by their bodies, a set of names those of them.
         legend: whether constants, parameters, ranks and axes are listed.
+        define: whether the functions that appear have their formulas in lines.
 
     Example:
         >>> import probrl as pr
@@ -30,7 +31,7 @@ def latex(expr: Expr, expand: bool | Collection[str] = False, legend: bool = Tru
         >>> (1 - x / y).latex()
         '1 - \\\\frac{x}{y}'
     """
-    page = Page(expand=expand, legend=legend)
+    page = Page(expand=expand, legend=legend, define=define)
     page.row(expr)
     return join(page.rows())
 

@@ -20,6 +20,7 @@ _CAPITAL = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 GREEK = dict(zip(_SMALL, "αβγδϵζηθικλμνξπρστυφχψω", strict=True)) | dict(zip(_CAPITAL, "ΓΔΘΛΞΠΣΥΦΨΩ", strict=True))
 GREEK |= {"varepsilon": "ε", "vartheta": "ϑ", "varphi": "ϕ", "ell": "ℓ"}
 _FROM_UNICODE = {char: word for word, char in GREEK.items()}
+_MARKS = frozenset({"next", "star", "bar", "hat", "tilde", "dot"})
 _COMBINING = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "dot": "\u0307"}
 ROLE_WORDS = {"reference": "ref"}  # the others are short enough to stand as they are
 
@@ -61,8 +62,9 @@ class Name:
         sub = "_" + _braced(",".join(s.latex for s in self.subs)) if self.subs else ""
         sup = "^" + _braced(",".join(s.latex for s in self.sups)) if self.sups else ""
         if self.primes and sup:
-            return f"{head}{sub}^{{{chr(92) + 'prime' if self.primes == 1 else (chr(92) + 'prime') * self.primes},{','.join(s.latex for s in self.sups)}}}"
-        return f"{head}{chr(39) * self.primes}{sub}{sup}"
+            above = "\\prime" * self.primes + "," + ",".join(s.latex for s in self.sups)
+            return f"{head}{sub}^{{{above}}}"
+        return f"{head}{sub}{sup}{chr(39) * self.primes}"  # a prime before the index would leave a gap in mathtext
 
     @property
     def text(self) -> str:
@@ -107,19 +109,30 @@ def parse(name: str) -> Name:
     if any(c in name for c in "\\^{}'"):
         return _parse_latex(name)
     first, *rest = name.split("_")
+    if first == "next" and rest:
+        first, *rest = [*rest, "next"]
     if not first or "" in rest:
         return Name(Spelled(f"\\text{{{plain(name)}}}", name))
-    made = Name(spell(first))
-    for word in rest:
-        if word == "next":
-            made = replace(made, primes=made.primes + 1)
-        elif word in _COMBINING and made.accent is None:
-            made = replace(made, accent=word)
-        elif word == "star":
-            made = made.above(Spelled("*", "*"))
-        else:
-            made = made.below(spell(word))
+    marks = [w for w in rest if w in _MARKS]
+    words = [w for w in rest if w not in _MARKS]
+    if len(first) > 1 and first not in GREEK and words and not any(w.isdigit() for w in words):
+        made = Name(Spelled(f"\\text{{{plain(' '.join([first, *words]))}}}", "_".join([first, *words])))
+    else:
+        made = Name(spell(first))
+        plural = len(words) > 1 and all(len(w) > 1 and w not in GREEK and w.isalpha() for w in words)
+        below = [Spelled(f"\\text{{{plain(' '.join(words))}}}", "_".join(words))] if plural else [spell(w) for w in words]
+        made = made.below(*below)
+    for mark in marks:
+        made = _marked(made, mark)
     return made
+
+
+def _marked(name: Name, mark: str) -> Name:
+    if mark == "next":
+        return replace(name, primes=name.primes + 1)
+    if mark == "star":
+        return name.above(Spelled("*", "*"))
+    return replace(name, accent=mark) if name.accent is None else name.above(spell(mark))
 
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[^\s]")

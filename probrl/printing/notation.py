@@ -45,6 +45,7 @@ def _(notation: d.Apply, node: n.Definition, desk: Desk) -> b.Box:
     below = [desk.word_below(node, word) for word in notation.below]
     if (data := _reduces_data(node)) is not None:
         below.append(desk.data_of(data))
+    desk.define(node)
     return b.Function(b.Letter(name, tuple(below)), (args,))
 
 

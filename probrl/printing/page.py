@@ -43,10 +43,13 @@ class Page:
             their letters.
         legend: whether constants, parameters, ranks and axes are listed at the end.
         strict: whether ranks are settled first, so that a formula without meaning is refused.
+        define: whether the functions that appear have their formulas in lines; a few that all know never have.
     """
 
-    def __init__(self, expand: bool | Collection[str] = False, legend: bool = True, strict: bool = True) -> None:
-        self._expand, self._strict, self._with_legend = expand, strict, legend
+    def __init__(
+        self, expand: bool | Collection[str] = False, legend: bool = True, strict: bool = True, define: bool = True
+    ) -> None:
+        self._expand, self._strict, self._with_legend, self._define = expand, strict, legend, define
         self._asked: list[_Asked] = []
         self._rows: list[Row] | None = None
 
@@ -99,13 +102,17 @@ class Page:
     def _desk(self, roots: list[Expr], settled: bool) -> Desk:
         """A desk on which the data, the constants and the parameters have their letters already."""
         nodes = list(walk(*roots, through=self._printed))
-        indexed = {x.axis for x in nodes if isinstance(x, (n.Recursion, n.Shift))}
-        desk = Desk(self._expand, indexed, _repeated(roots, nodes, self._printed), settled)
+        shown = list(walk(*roots, through=self._shown))
+        indexed = {x.axis for x in shown if isinstance(x, (n.Recursion, n.Shift))}
+        desk = Desk(self._expand, indexed, _repeated(roots, nodes, self._printed), settled, self._define)
         desk.legend.sizes_of(walk(*roots, through=everything))
-        first = [x for x in nodes if isinstance(x, n.Symbol) and x.depth is None]
-        then = [x for x in nodes if isinstance(x, n.State) or (isinstance(x, n.Number) and x.letter is not None)]
+        first = [x for x in shown if isinstance(x, n.Symbol) and x.depth is None]
+        then = [x for x in shown if isinstance(x, n.State) or (isinstance(x, n.Number) and x.letter is not None)]
         for x in (*first, *then):
             lay(x, desk)
+        for x in nodes:
+            if isinstance(x, n.Definition) and isinstance(x.head, d.NamedHead):
+                desk.reserve(x)
         return desk
 
     def _printed(self, node: Expr) -> tuple[Expr, ...]:
@@ -113,6 +120,12 @@ class Page:
         if isinstance(node, n.Definition) and (Desk.asked_for(self._expand, node) or isinstance(node.head, d.NamedHead)):
             return (node.body,)
         return children(node)
+
+
+    def _shown(self, node: Expr) -> tuple[Expr, ...]:
+        """The sub-formulas that appear on the page, the formulas of functions included."""
+        inside = (node.body,) if self._define and isinstance(node, n.Definition) and Desk.is_defined(node) else ()
+        return (*self._printed(node), *inside)
 
 
 def _boxed(x: Any, desk: Desk) -> b.Box | None:

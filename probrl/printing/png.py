@@ -14,13 +14,15 @@ from probrl.printing.page import Page
 from probrl.printing.scope import Row
 
 
-def png(expr: Expr, path: Any = None, expand: bool | Collection[str] = False, legend: bool = True, **look: Any) -> Any:
+def png(
+    expr: Expr, path: Any = None, expand: bool | Collection[str] = False, legend: bool = True, define: bool = True, **look: Any
+) -> Any:
     """The formula as a picture.
 
     Args:
         expr: the formula.
         path: where to write the file; None returns its bytes.
-        expand, legend: as for ``latex``.
+        expand, legend, define: as for ``latex``.
         look: ``size`` in points (14) and ``dpi`` (200).
 
     Returns:
@@ -29,7 +31,7 @@ def png(expr: Expr, path: Any = None, expand: bool | Collection[str] = False, le
     Raises:
         MissingExtraError: without matplotlib.
     """
-    page = Page(expand=expand, legend=legend)
+    page = Page(expand=expand, legend=legend, define=define)
     page.row(expr)
     return draw(page.rows(), path, **look)
 

@@ -80,6 +80,10 @@ class Scope:
         finally:
             self._offsets = before
 
+    def asked(self, key: Any) -> bool:
+        """Whether a line is in the queue, or on the page already."""
+        return key in self._keys
+
     def later(self, key: Any, line: Callable[[], Row]) -> None:
         """Puts a line in the queue, once; it is laid out in today's scope, at index 0."""
         if key in self._keys:

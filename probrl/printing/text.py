@@ -16,6 +16,9 @@ from probrl.printing.terms import terms_of
 _WIDE = 400  # nodes: a longer formula is cut in messages
 
 
+_LEFT = 18  # characters: a longer left side is not aligned with the others
+
+
 class Printed(str):
     """Text that rich shows as it is, square brackets included."""
 
@@ -27,7 +30,9 @@ class Printed(str):
         return Text(str(self))
 
 
-def text(expr: Expr, batch: Any = None, expand: bool | Collection[str] = False, legend: bool = True) -> Printed:
+def text(
+    expr: Expr, batch: Any = None, expand: bool | Collection[str] = False, legend: bool = True, define: bool = False
+) -> Printed:
     """The formula as unicode text: its row, the lines that explain its letters, a legend.
 
     Args:
@@ -35,6 +40,7 @@ def text(expr: Expr, batch: Any = None, expand: bool | Collection[str] = False, 
         batch: columns; with them the current value stands beside the formula and each of its terms.
         expand: True prints definitions by their bodies, a set of names those of them.
         legend: whether constants, parameters, ranks and axes are listed.
+        define: whether the functions that appear have their formulas in lines.
 
     Example:
         >>> import probrl as pr
@@ -42,7 +48,7 @@ def text(expr: Expr, batch: Any = None, expand: bool | Collection[str] = False, 
         >>> str(1 - x / y)
         '1 - x / y'
     """
-    page = Page(expand=expand, legend=legend, strict=batch is not None)
+    page = Page(expand=expand, legend=legend, strict=batch is not None, define=define)
     page.row(expr)
     lines = join(page.rows())
     if batch is None:
@@ -52,7 +58,7 @@ def text(expr: Expr, batch: Any = None, expand: bool | Collection[str] = False, 
 
 def line(expr: Expr) -> str:
     """The formula alone on one line, for messages; a very long one is cut."""
-    page = Page(legend=False, strict=False)
+    page = Page(legend=False, strict=False, define=False)
     page.row(expr)
     shown = write(page.rows()[0].right)
     return shown if len(shown) <= _WIDE else shown[: _WIDE - 2] + " …"
@@ -76,8 +82,8 @@ def join(rows: list[Row]) -> str:
 def _aligned(block: list[tuple[str, str]]) -> list[str]:
     if not block:
         return []
-    width = max((_width(left) for left, _ in block), default=0)
-    return ["where", *(f"  {' ' * (width - _width(left))}{left}{right}" for left, right in block)]
+    width = max((_width(left) for left, _ in block if _width(left) <= _LEFT), default=0)
+    return ["where", *(f"  {' ' * max(width - _width(left), 0)}{left}{right}" for left, right in block)]
 
 
 def _width(shown: str) -> int:
