@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from probrl.errors import ProbrlError
+from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
+from probrl.expr.traversal import everything
 from probrl.graph.cells import tensor_of
+from probrl.graph.closure import is_bound
 from probrl.graph.function import Function
 from probrl.graph.roles import COPIED, InRole, role_tensors, tensors
 from probrl.symbolic import reading
@@ -58,7 +61,8 @@ def check(expr: Expr, batch: Mapping[str, Any], tolerance: float = TOLERANCE) ->
         ProbrlError: when they differ by more than the tolerance, relative to the larger of 1 and the value.
     """
     formula = reading(expr)
-    nodes = [formula.root, *(x for x in formula.leaves.values() if x.type.rank is not None)]  # what is only handed on has no value of its own
+    # what is only handed on has no value of its own, and neither has what stands inside a recursion, which is supplied whole
+    nodes = [formula.root, *(x for x in formula.leaves.values() if x.type.rank is not None and not open_states(x))]
     function = Function({f"x_{i}": x for i, x in enumerate(nodes)})
     wide = {k: _wide(v) for k, v in batch.items()}
     generator = torch.Generator().manual_seed(0)
@@ -83,6 +87,14 @@ def check(expr: Expr, batch: Mapping[str, Any], tolerance: float = TOLERANCE) ->
     if not max(value_error, gradient_error) <= tolerance:
         raise ProbrlError(f"printed and executed differ: {report}; the formula is {show(expr)}")
     return report
+
+
+def open_states(x: Expr) -> frozenset[Expr]:
+    """The variables of recursions that a formula reads and does not bind itself."""
+    if "open_states" not in x._cache:
+        found = frozenset((x,)) if is_bound(x) else frozenset().union(*map(open_states, everything(x)))
+        x._cache["open_states"] = found - frozenset(x.states) if isinstance(x, n.Recursion) else found
+    return x._cache["open_states"]  # type: ignore[no-any-return]
 
 
 def _wide(x: Any) -> Any:
