@@ -119,6 +119,14 @@ class Expr:
             "(x = pr.symbols('x'), and batch['x'] = tensor), or use pr's function of that name"
         )
 
+    def __getattr__(self, name: str) -> Any:
+        if name in ("log_prob", "prob", "entropy", "kl", "draw"):
+            raise ExpressionError(
+                f"{show(self)} is a value, not a distribution: a point mass has no .{name}; compare values, as in "
+                "(x - y) ** 2, or declare a distribution such as pr.Normal"
+            )
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
     # --- arithmetic: the author's order is kept ----------------------------------------------------------------
     def __add__(self, other: Any) -> Expr:
         return _op().add(self, other)

@@ -79,6 +79,9 @@ class Head:
         """The symbols among the arguments whose rank the definition settles."""
         return ()
 
+    def compared(self, args: tuple[Expr, ...], other: Head, others: tuple[Expr, ...]) -> None:
+        """Refuses a ratio to (or a difference from) another definition that has no meaning."""
+
 
 @dataclass(frozen=True)
 class FunctionHead(Head):

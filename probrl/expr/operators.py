@@ -82,7 +82,14 @@ def add(x: Any, y: Any) -> Expr:
 
 def subtract(x: Any, y: Any) -> Expr:
     """x - y, which is x + (-1) y."""
-    return n.Add(lift(x), n.Mul(_MINUS, lift(y)))
+    x, y = _comparable(lift(x), lift(y))
+    return n.Add(x, n.Mul(_MINUS, y))
+
+
+def _comparable(x: Expr, y: Expr) -> tuple[Expr, Expr]:
+    if isinstance(x, n.Definition) and isinstance(y, n.Definition):
+        x.head.compared(x.args, y.head, y.args)
+    return x, y
 
 
 def negative(x: Any) -> Expr:
@@ -98,7 +105,8 @@ def multiply(x: Any, y: Any) -> Expr:
 
 def divide(x: Any, y: Any) -> Expr:
     """x / y, which is x times y to the power -1."""
-    return n.Mul(lift(x), n.Pow(lift(y), _MINUS))
+    x, y = _comparable(lift(x), lift(y))
+    return n.Mul(x, n.Pow(y, _MINUS))
 
 
 def power(x: Any, y: Any) -> Expr:

@@ -169,16 +169,16 @@ def directional(function, primals, tangents, extra, captured):
     def along(*vs):
         return torch.func.jvp(value, tuple(primals.values()), vs)[1]
 
-    # torch 2.13 cannot differentiate a vmap of a jvp while it traces: there the directions are written out
-    each = one_by_one if torch.compiler.is_compiling() else torch.func.vmap
+    def along_traced(*vs):
+        # The derivative of a pull-back by what it pulls: torch 2.13 cannot trace the gradient of a forward-mode one.
+        y, pull = torch.func.vjp(value, *primals.values())
+        return torch.func.vjp(pull, torch.zeros_like(y))[1](vs)[0]
+
+    if torch.compiler.is_compiling():
+        along = along_traced
     for _ in range(extra):
-        along = each(along)
+        along = torch.func.vmap(along)
     return along(*tangents)
-
-
-def one_by_one(function):
-    """A function of rows, of all rows: called once per row."""
-    return lambda *xs: torch.stack([function(*(x[i] for x in xs)) for i in range(xs[0].shape[0])])
 
 
 def tangent(v, x, extra):

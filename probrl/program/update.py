@@ -134,7 +134,7 @@ def compiler(backend: str) -> Callable[[Any], Any] | None:
         return None
 
     def compile_with(function: Any) -> Any:
-        compiled = torch.compile(function, fullgraph=True, backend=backend)
+        compiled = torch.compile(function, fullgraph=True, backend=backend, options={"guard_filter_fn": kept_guards})
         state = {"broken": False}
 
         def call(bounds: Any, stopped: Any) -> Any:
@@ -151,6 +151,11 @@ def compiler(backend: str) -> Callable[[Any], Any] | None:
         return call
 
     return compile_with
+
+
+def kept_guards(guards: Any) -> list[bool]:
+    """What is looked at before each call: tensors, and whether modules train. Nothing else that is compiled can change."""
+    return [g.guard_type in ("TENSOR_MATCH", "SHAPE_ENV") or str(g.name).endswith("training") for g in guards]
 
 
 def unfit(modules: Mapping[str, Any]) -> str | None:
