@@ -61,7 +61,9 @@ class PPO:
     target_kl: float | None = None
     hidden: tuple[int, ...] = (64, 64)
 
-    def declare(self, spaces: Any, actor: Any = None, critic: Any = None, loss: Callable[[Declaration], Any] | None = None) -> Declaration:
+    def declare(
+        self, spaces: Any, actor: Any = None, critic: Any = None, loss: Callable[[Declaration], Any] | None = None
+    ) -> Declaration:
         """The formulas for an agent that sees and does what ``spaces`` says.
 
         Args:
@@ -71,10 +73,18 @@ class PPO:
             loss: maps the declaration to the loss in place of its own.
         """
         pi = actor if actor is not None else self.actor(spaces)
-        V = critic if critic is not None else Deterministic("v | s", mlp(spaces.observation.size, *self.hidden, 1), name=r"V_\phi")
+        V = (
+            critic
+            if critic is not None
+            else Deterministic("v | s", mlp(spaces.observation.size, *self.hidden, 1), name=r"V_\phi")
+        )
         time = Axis("time", mask="valid")
         s, a, r, s_next, terminated, ended = symbols("s a r s_next terminated ended", axes=time)
-        gamma, lam, eps = constant("gamma", self.gamma), constant("lambda", self.gae_lambda), constant("epsilon", self.clip_coef)
+        gamma, lam, eps = (
+            constant("gamma", self.gamma),
+            constant("lambda", self.gae_lambda),
+            constant("epsilon", self.clip_coef),
+        )
         if self.anneal_clip:
             eps = eps * (1 - progress)
 
@@ -88,7 +98,9 @@ class PPO:
         if self.clip_vloss:
             error = maximum(error, (V_old + clip(V(s) - V_old, -eps, eps) - R) ** 2)
         value = (0.5 * error).named("value")
-        declared = Declaration(pi, V, mean(policy + self.vf_coef * value - self.ent_coef * pi(s).entropy().named("entropy")))
+        declared = Declaration(
+            pi, V, mean(policy + self.vf_coef * value - self.ent_coef * pi(s).entropy().named("entropy"))
+        )
         if loss is not None:
             declared = declared.with_loss(loss(declared))
 
@@ -99,7 +111,9 @@ class PPO:
                              explained_variance=1 - mean((R - V(s) - mean(R - V(s))) ** 2) / mean((R - mean(R)) ** 2))  # fmt: skip
         rows = self.num_envs * self.num_steps // self.num_minibatches
         stop = None if self.target_kl is None else kl > self.target_kl
-        return declared.with_program(Program(prepare, Fit(update, diagnostics, epochs=self.update_epochs, minibatch=rows, stop=stop)))
+        return declared.with_program(
+            Program(prepare, Fit(update, diagnostics, epochs=self.update_epochs, minibatch=rows, stop=stop))
+        )
 
     def actor(self, spaces: Any) -> Any:
         """The default policy: categorical over choices, normal with a free scale over a box."""

@@ -43,7 +43,9 @@ def jvp(y: Any, tangents: Mapping[Any, Any]) -> Expr:
 
 def _occurs(y: Expr, x: Expr, verb: str) -> None:
     if not depends(y, x):
-        raise ExpressionError(f"{verb}({show(y)}, {show(x)}): the second does not occur in the first, so the derivative would be zero")
+        raise ExpressionError(
+            f"{verb}({show(y)}, {show(x)}): the second does not occur in the first, so the derivative would be zero"
+        )
 
 
 def _independent(y: Expr, wrt: tuple[Expr, ...]) -> None:
@@ -62,7 +64,9 @@ def _independent(y: Expr, wrt: tuple[Expr, ...]) -> None:
 @definition("div")
 def _divergence(v: Expr, x: Expr) -> Expr:
     coordinates = to_axis(x, "d")
-    basis = to_event(equal(n.Range(coordinates.type.axis("d"), coordinates), n.Range(_other(coordinates), to_axis(x, "d'"))), "d'")
+    basis = to_event(
+        equal(n.Range(coordinates.type.axis("d"), coordinates), n.Range(_other(coordinates), to_axis(x, "d'"))), "d'"
+    )
     return dot(basis, jvp(v, {x: basis})).sum("d")
 
 
@@ -87,7 +91,9 @@ def divergence(v: Any, x: Any, probes: int = 0) -> Expr:
     """
     v, x = lift(v), lift(x)
     if v.type.rank != 1 or x.type.rank != 1:
-        raise ExpressionError(f"pr.divergence({show(v)}, {show(x)}): both must be vectors; they are {v.type} and {x.type}")
+        raise ExpressionError(
+            f"pr.divergence({show(v)}, {show(x)}): both must be vectors; they are {v.type} and {x.type}"
+        )
     if not probes:
         return _divergence(v, x)
     from probrl.expr.axes import index_axis

@@ -218,7 +218,7 @@ class StopGradient(Expr):
 
 
 class Derivative(Expr):
-    """"grad": the gradient of y by the named node, per row. "jvp": the derivative of y along the tangents."""
+    """ "grad": the gradient of y by the named node, per row. "jvp": the derivative of y along the tangents."""
 
     __slots__ = fields = ("op", "y", "wrt", "tangents")
     op: str

@@ -8,7 +8,7 @@ from typing import Any
 
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
-from probrl.expr.axes import BATCH, Axis, batch_of, index_axis
+from probrl.expr.axes import Axis, batch_of, index_axis
 from probrl.expr.base import Expr, show
 from probrl.expr.definition import FunctionHead, NamedHead, definition
 
@@ -26,7 +26,9 @@ def lift(value: Any) -> Expr:
     if isinstance(value, (int, float)):
         return n.Number(value, None)
     if hasattr(value, "log_prob") or hasattr(value, "get_log_prob"):
-        raise ExpressionError(f"{value} is a distribution, not a value: apply it and ask, as in pi(s).log_prob(a) or pi(s).draw()")
+        raise ExpressionError(
+            f"{value} is a distribution, not a value: apply it and ask, as in pi(s).log_prob(a) or pi(s).draw()"
+        )
     if hasattr(value, "item") and hasattr(value, "shape"):
         raise ExpressionError(
             "a tensor cannot stand in a formula, for it has no name to print: make it a column (pr.symbols), "
@@ -275,9 +277,13 @@ def only_index(x: Expr, verb: str) -> str:
     if len(index) == 1:
         return index[0].name
     if not index:
-        raise ExpressionError(f"{show(x)} has no index axis for {verb}; over the data it is pr.{verb}(x), over an event pr.sum_event(x)")
+        raise ExpressionError(
+            f"{show(x)} has no index axis for {verb}; over the data it is pr.{verb}(x), over an event pr.sum_event(x)"
+        )
     names = ", ".join(f"'{a.name}'" for a in index)
-    raise ExpressionError(f"{show(x)} has the index axes {names}: name the one you mean, as in .{verb}('{index[0].name}')")
+    raise ExpressionError(
+        f"{show(x)} has the index axes {names}: name the one you mean, as in .{verb}('{index[0].name}')"
+    )
 
 
 # --- axes ------------------------------------------------------------------------------------------------------
@@ -388,7 +394,9 @@ def softmax(x: Any, axis: str | None = None) -> Expr:
 _uids = itertools.count()
 
 
-def fresh_noise(law: str, like: Expr | None, extra: tuple[tuple[Axis, int], ...] = (), options: tuple[Any, ...] = ()) -> Expr:
+def fresh_noise(
+    law: str, like: Expr | None, extra: tuple[tuple[Axis, int], ...] = (), options: tuple[Any, ...] = ()
+) -> Expr:
     """A new source of randomness: two calls are two values."""
     return n.Noise(next(_uids), law, like, extra, options)
 
@@ -428,4 +436,8 @@ def Rows(axes: tuple[Axis, ...], conditions: tuple[Expr, ...]) -> Expr:
     return total
 
 
-__all__ = [name for name in dir() if not name.startswith("_") and name not in {"annotations", "itertools", "Any", "Iterable", "BATCH"}]
+__all__ = [
+    name
+    for name in dir()
+    if not name.startswith("_") and name not in {"annotations", "itertools", "Any", "Iterable", "BATCH"}
+]

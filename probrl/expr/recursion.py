@@ -55,11 +55,15 @@ def recursion(body: Callable[..., Any], init: Any, over: str, reverse: bool = Fa
                 break
             guess = found
         else:
-            raise ExpressionError(f"the recursion over '{over}' changes the axes of its state at every step: {show(steps[0])}")
+            raise ExpressionError(
+                f"the recursion over '{over}' changes the axes of its state at every step: {show(steps[0])}"
+            )
     finally:
         _depth -= 1
     if not any(a.name == over for step in (*steps, *outputs) for a in step.type.axes):
-        raise ExpressionError(f"the recursion over '{over}': nothing in its body has that axis ({show(steps[0])}); declare a column with axes='{over}'")
+        raise ExpressionError(
+            f"the recursion over '{over}': nothing in its body has that axis ({show(steps[0])}); declare a column with axes='{over}'"
+        )
     node = n.Recursion(states, steps, outputs, inits, over, reverse)
     if len(outputs) == 1:
         return node
@@ -69,7 +73,9 @@ def recursion(body: Callable[..., Any], init: Any, over: str, reverse: bool = Fa
 def _parameters(body: Callable[..., Any], count: int) -> list[str]:
     names = [p.name for p in inspect.signature(body).parameters.values()]
     if len(names) != count:
-        raise ExpressionError(f"the recursion's body takes {len(names)} states ({', '.join(names)}) and init gives {count}")
+        raise ExpressionError(
+            f"the recursion's body takes {len(names)} states ({', '.join(names)}) and init gives {count}"
+        )
     return names
 
 
@@ -111,7 +117,9 @@ def _time_of(x: Expr, verb: str) -> str:
     time = [a for a in x.type.data if a.name != "batch" and a.name != a.source]
     if len(time) != 1:
         have = ", ".join(f"'{a}'" for a in x.type.names) or "none"
-        raise ExpressionError(f"pr.{verb}({show(x)}): along which axis? It has {have}; write pr.{verb}(x, over='time') on a column with axes='time'")
+        raise ExpressionError(
+            f"pr.{verb}({show(x)}): along which axis? It has {have}; write pr.{verb}(x, over='time') on a column with axes='time'"
+        )
     return time[0].name
 
 

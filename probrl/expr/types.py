@@ -102,7 +102,9 @@ def pointwise(node: Expr, *parts: Expr, scaling: bool = False) -> Type:
     axes = join(node, types)
     known = [t.rank for t in types if t.rank]
     if len(set(known)) > 1:
-        raise ExpressionError(f"{describe(node)}: ranks differ ({', '.join(map(str, types))}); reduce with pr.sqnorm or pr.dot")
+        raise ExpressionError(
+            f"{describe(node)}: ranks differ ({', '.join(map(str, types))}); reduce with pr.sqnorm or pr.dot"
+        )
     if known:
         for part, t in zip(parts, types, strict=True):
             if t.rank == 0 and t.axes and not scaling:
@@ -155,7 +157,9 @@ def _(node: n.Noise) -> Type:
     extra = tuple(a for a, _ in node.extra)
     for axis in extra:
         if axis.name in base.names:
-            raise ExpressionError(f"a draw adds the axis '{axis.name}', which {describe(node if node.like is None else node.like)} has already; name another")
+            raise ExpressionError(
+                f"a draw adds the axis '{axis.name}', which {describe(node if node.like is None else node.like)} has already; name another"
+            )
     return Type((*base.axes, *extra), base.rank)
 
 
@@ -210,7 +214,9 @@ def _(node: n.Reduce) -> Type:
                 f"as in x.{'mean' if node.op == 'mean' else 'sum'}('{t.index[0].name}')"
             )
         if not t.data:
-            raise ExpressionError(f"{describe(node.x)} has no data axis left: pr.{node.op} over the data was taken already")
+            raise ExpressionError(
+                f"{describe(node.x)} has no data axis left: pr.{node.op} over the data was taken already"
+            )
         return Type((), t.rank)
     for name in node.over:
         _axis_of(node, node.x, name, f"take the {node.op} over")
@@ -238,13 +244,17 @@ def _(node: n.Rename) -> Type:
     if node.source is None:  # event -> axis
         assert node.target is not None
         if t.rank == 0:
-            raise ExpressionError(f"{describe(node.x)} is a {t}: it has no event dimension to turn into the axis '{node.target}'")
+            raise ExpressionError(
+                f"{describe(node.x)} is a {t}: it has no event dimension to turn into the axis '{node.target}'"
+            )
         _fresh(node, node.target)
         return Type((*t.axes, index_axis(node.target)), None if t.rank is None else t.rank - 1)
     axis = _axis_of(node, node.x, node.source, "rename")
     if node.target is None:  # axis -> event
         if axis.data:
-            raise ExpressionError(f"{describe(node.x)}: '{axis.name}' is an axis of the data and cannot become part of the event")
+            raise ExpressionError(
+                f"{describe(node.x)}: '{axis.name}' is an axis of the data and cannot become part of the event"
+            )
         return Type(tuple(a for a in t.axes if a != axis), None if t.rank is None else t.rank + 1)
     _fresh(node, node.target)
     return Type(tuple(index_axis(node.target) if a == axis else a for a in t.axes), t.rank)
@@ -323,7 +333,9 @@ def _(node: n.Derivative) -> Type:
             "write pr.dot(y, v), or pr.jvp for a directional derivative"
         )
     if not node.y.type.axes and x.type.axes:
-        raise ExpressionError(f"pr.grad({describe(node.y)}, ...): the rows were reduced already; a gradient is per row, so leave out the mean")
+        raise ExpressionError(
+            f"pr.grad({describe(node.y)}, ...): the rows were reduced already; a gradient is per row, so leave out the mean"
+        )
     extra = [a for a in node.y.type.axes if a.name not in x.type.names]
     if extra:
         raise ExpressionError(

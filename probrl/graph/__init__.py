@@ -17,5 +17,3 @@ install_reading("graph", lambda expr, **options: Function({"value": expr}, **opt
 
 
 __all__ = ["Function", "evaluate"]
-
-

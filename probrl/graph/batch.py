@@ -66,7 +66,9 @@ class Columns:
             column = batch[name]
             if not isinstance(column, Tensor):
                 if symbol.rank is not None:
-                    raise DataError(f"the batch's '{name}' is a {type(column).__name__}; give a tensor: torch.as_tensor(...)")
+                    raise DataError(
+                        f"the batch's '{name}' is a {type(column).__name__}; give a tensor: torch.as_tensor(...)"
+                    )
                 continue
             axes = [a.name for a in symbol.axes]
             if self.flat:
@@ -80,14 +82,24 @@ class Columns:
                     )
             integer = not column.is_floating_point() and column.dtype is not torch.bool
             if integer and name in self.numbers and name not in self.masks:
-                raise DataError(f"the batch's '{name}' holds integers ({column.dtype}) where the formula does arithmetic; give batch['{name}'].float()")
+                raise DataError(
+                    f"the batch's '{name}' holds integers ({column.dtype}) where the formula does arithmetic; give batch['{name}'].float()"
+                )
 
     def _shape(self, name: str, symbol: n.Symbol, column: Tensor, axes: list[str]) -> None:
         expected = len(axes) + (symbol.rank or 0)
         wrong = column.dim() < len(axes) if symbol.rank is None else column.dim() != expected
         if wrong:
             layout = ", ".join([*axes, *(["event"] * (symbol.rank or 0))])
-            hint = f"; squeeze it: batch['{name}'].squeeze(-1)" if column.dim() == expected + 1 and column.shape[-1] == 1 else (
-                f"; or declare pr.symbols('{name}', rank={column.dim() - len(axes)})" if column.dim() > expected else ""
+            hint = (
+                f"; squeeze it: batch['{name}'].squeeze(-1)"
+                if column.dim() == expected + 1 and column.shape[-1] == 1
+                else (
+                    f"; or declare pr.symbols('{name}', rank={column.dim() - len(axes)})"
+                    if column.dim() > expected
+                    else ""
+                )
             )
-            raise DataError(f"the batch's '{name}' has the shape {tuple(column.shape)}, and the formula declares ({layout}){hint}")
+            raise DataError(
+                f"the batch's '{name}' has the shape {tuple(column.shape)}, and the formula declares ({layout}){hint}"
+            )

@@ -129,7 +129,9 @@ def _ordered(function: Function, i: int, x: Any) -> Any:
     return (x.double() if x.is_floating_point() or x.dtype is torch.bool else x).cpu().numpy()
 
 
-def _gradients(value: Any, supplied: Mapping[Expr, Any], found: Any, function: Function, nodes: list[Expr], leaves: list[Tensor]) -> tuple[float, int]:
+def _gradients(
+    value: Any, supplied: Mapping[Expr, Any], found: Any, function: Function, nodes: list[Expr], leaves: list[Tensor]
+) -> tuple[float, int]:
     """The graph's gradient against the printed formula's, carried through the networks to their parameters."""
     wanted = [t for t in leaves if t.requires_grad]
     if not wanted or not isinstance(value, Tensor) or not value.requires_grad:

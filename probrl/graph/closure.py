@@ -24,7 +24,9 @@ class Closure(Lowering):
         drop: the axis that the function sees one index of, or None.
     """
 
-    def __init__(self, parent: Lowering, cuts: Mapping[Expr, tuple[str, Value]], roots: tuple[Expr, ...], drop: str | None = None):
+    def __init__(
+        self, parent: Lowering, cuts: Mapping[Expr, tuple[str, Value]], roots: tuple[Expr, ...], drop: str | None = None
+    ):
         super().__init__(parent.flat)
         self.parent, self.drop, self.held = parent, drop, parent.held
         self.captured: dict[str, Any] = {}

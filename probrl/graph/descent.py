@@ -100,7 +100,9 @@ class Descent:
         for i, goal in enumerate(self.goals):
             parameters = [p for group in goal.groups for p in group.parameters]
             loss = values[f"loss:{i}"]
-            found = torch.autograd.grad(loss if goal.sign > 0 else -loss, parameters, retain_graph=i < last, allow_unused=True)
+            found = torch.autograd.grad(
+                loss if goal.sign > 0 else -loss, parameters, retain_graph=i < last, allow_unused=True
+            )
             gradients.append(found)
         norms, accepted = [], []
         with torch.no_grad():
@@ -110,7 +112,9 @@ class Descent:
                 accepted.append(finite)
         return self.metrics(values, norms, accepted)
 
-    def _apply(self, i: int, goal: Goal, found: Sequence[Any], values: Mapping[str, Any], stopped: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _apply(
+        self, i: int, goal: Goal, found: Sequence[Any], values: Mapping[str, Any], stopped: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         reached = [g for g in found if g is not None]
         norm = self.norm_of(reached)
         finite = torch.isfinite(norm + values[f"loss:{i}"].detach()).to(torch.float32)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from probrl.expr import nodes as n
 from probrl.errors import ExpressionError
+from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
 from probrl.expr.ranks import settle
 from probrl.expr.state import Cell
@@ -113,11 +113,15 @@ def shape_of(noise: n.Noise, batch: Mapping[str, Any], flat: bool, columns: Mapp
     return (*(by_name[a] for a in axes), *sizes, *result.shape[len(value.axes) :])
 
 
-def _declared_shape(like: Expr, batch: Mapping[str, Any], columns: Mapping[str, n.Symbol], extra: list[int]) -> tuple[int, ...]:
+def _declared_shape(
+    like: Expr, batch: Mapping[str, Any], columns: Mapping[str, n.Symbol], extra: list[int]
+) -> tuple[int, ...]:
     """The shape of a formula inside a recursion's body, which cannot be run by itself: read off columns and networks."""
     event = event_shape(like, {})
     if event is None:
-        raise ExpressionError(f"the size of {show(like)}, in the shape of which a recursion's body draws, cannot be read off it")
+        raise ExpressionError(
+            f"the size of {show(like)}, in the shape of which a recursion's body draws, cannot be read off it"
+        )
     lead = []
     for axis in like.type.axes:
         sized = [batch[c].shape[s.type.names.index(axis.name)] for c, s in columns.items() if axis.name in s.type.names]

@@ -29,13 +29,18 @@ class Group:
         self.bounds = {i: b for i, c in (cells or {}).items() if (b := raw_bounds(c)) is not None}
         device = self.parameters[0].device
         self.step = torch.zeros((), dtype=torch.float32, device=device)
-        self.state = {slot: [torch.zeros_like(p, memory_format=torch.preserve_format).detach() for p in self.parameters] for slot in optimizer.slots}
+        self.state = {
+            slot: [torch.zeros_like(p, memory_format=torch.preserve_format).detach() for p in self.parameters]
+            for slot in optimizer.slots
+        }
 
     def tensors(self) -> list[Tensor]:
         """What an update changes in place."""
         return [*self.parameters, self.step, *(t for slot in self.state.values() for t in slot)]
 
-    def update(self, gradients: Sequence[Tensor], lr: Any, scale: Tensor | None, refused: Tensor, moved: Sequence[bool]) -> None:
+    def update(
+        self, gradients: Sequence[Tensor], lr: Any, scale: Tensor | None, refused: Tensor, moved: Sequence[bool]
+    ) -> None:
         """One step in place, eagerly; ``moved`` leaves out the parameters that the loss does not reach."""
         everything = all(moved)
         keep = (lambda xs: xs) if everything else (lambda xs: [x for x, m in zip(xs, moved, strict=True) if m])
@@ -71,7 +76,11 @@ class Group:
                 if self.optimizer.slots and self.optimizer.slots != ("momentum_buffer",):
                     entries[i]["step"] = self.step.clone()
         entries_: dict[int, Any] = entries
-        return {"state": entries_, "param_groups": [{**self.optimizer.hyper(), "params": list(range(len(self.parameters)))}], "step": float(self.step)}
+        return {
+            "state": entries_,
+            "param_groups": [{**self.optimizer.hyper(), "params": list(range(len(self.parameters)))}],
+            "step": float(self.step),
+        }
 
     @torch.no_grad()
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -83,13 +92,17 @@ class Group:
         entries = saved["state"]
         count = sum(len(g["params"]) for g in saved["param_groups"])
         if count != len(self.parameters):
-            raise CheckpointError(f"the optimiser state is of {count} parameters and the program moves {len(self.parameters)}")
+            raise CheckpointError(
+                f"the optimiser state is of {count} parameters and the program moves {len(self.parameters)}"
+            )
         for i, parameter in enumerate(self.parameters):
             entry = entries.get(i, {})
             for slot, values in self.state.items():
                 value = entry.get(slot)
                 if value is not None and value.shape != parameter.shape:
-                    raise CheckpointError(f"the optimiser state's '{slot}' {i} has the shape {tuple(value.shape)}, the parameter {tuple(parameter.shape)}")
+                    raise CheckpointError(
+                        f"the optimiser state's '{slot}' {i} has the shape {tuple(value.shape)}, the parameter {tuple(parameter.shape)}"
+                    )
                 values[i].copy_(value) if value is not None else values[i].zero_()
         steps = [float(e["step"]) for e in entries.values() if "step" in e]
         self.step.fill_(saved.get("step", max(steps, default=0.0)))

@@ -119,7 +119,9 @@ class Lowering:
         """The input through which a network in a role is called."""
         if net.module is None:
             raise ExpressionError(f"{net.name} is declared without a network, so it prints but cannot run: give it one")
-        node = self.placeholder("network", (net, role), _identifier(net.name if role == "live" else f"{net.name}_{role}"))
+        node = self.placeholder(
+            "network", (net, role), _identifier(net.name if role == "live" else f"{net.name}_{role}")
+        )
         self.inputs.networks[net, role] = str(node.target)
         return node
 
@@ -162,7 +164,9 @@ class Lowering:
                 continue
             position += 1
         for _ in range(rank - event):
-            node = self.emit(torch.unsqueeze, node, -1) if event == 0 else self.emit(torch.unsqueeze, node, len(ordered))
+            node = (
+                self.emit(torch.unsqueeze, node, -1) if event == 0 else self.emit(torch.unsqueeze, node, len(ordered))
+            )
         return node
 
     def union(self, values: Sequence[Value]) -> tuple[tuple[str, ...], int]:
@@ -214,14 +218,18 @@ class Lowering:
         mask = None if value.number else self.mask(a for a in expr.type.axes if a.mask is not None)
         if mask is None or not set(mask.axes) <= set(value.axes):
             return value
-        return value._replace(node=self.emit(torch.where, self.align(mask, value.axes, value.rank or 0), value.node, fill))
+        return value._replace(
+            node=self.emit(torch.where, self.align(mask, value.axes, value.rank or 0), value.node, fill)
+        )
 
     def size(self, axis: str) -> Any:
         """The size of an axis, as a graph node or a number."""
         if axis not in self.sizes:
             self._find(axis)
         if axis not in self.sizes:
-            raise ExpressionError(f"nothing in the formula says how long the axis '{axis}' is; pr.index('{axis}') needs a column or a draw with that axis")
+            raise ExpressionError(
+                f"nothing in the formula says how long the axis '{axis}' is; pr.index('{axis}') needs a column or a draw with that axis"
+            )
         node, dim = self.sizes[axis]
         return node if dim < 0 else self.emit(torch.Tensor.size, node, dim)
 

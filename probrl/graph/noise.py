@@ -10,7 +10,9 @@ from torch import Generator, Tensor
 from probrl.expr import nodes as n
 
 
-def draw(noise: n.Noise, shape: Sequence[int], dtype: torch.dtype, device: torch.device, generator: Generator | None) -> Tensor:
+def draw(
+    noise: n.Noise, shape: Sequence[int], dtype: torch.dtype, device: torch.device, generator: Generator | None
+) -> Tensor:
     """A value of a noise, from the program's generator."""
     if noise.law == "normal":
         return torch.randn(shape, dtype=dtype, device=device, generator=generator)

@@ -25,11 +25,22 @@ class Optimizer:
     lr: Any = 3e-4
     slots: ClassVar[tuple[str, ...]] = ()
 
-    def rule(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any) -> tuple[Tensors, dict[str, Tensors]]:
+    def rule(
+        self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any
+    ) -> tuple[Tensors, dict[str, Tensors]]:
         """The new parameters and the new state; ``step`` counts from 1."""
         raise NotImplementedError
 
-    def fused(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any, scale: Tensor | None, refused: Tensor) -> bool:
+    def fused(
+        self,
+        p: Tensors,
+        g: Tensors,
+        state: dict[str, Tensors],
+        step: Tensor,
+        lr: Any,
+        scale: Tensor | None,
+        refused: Tensor,
+    ) -> bool:
         """Updates in place by one kernel where torch has one; False where it has none.
 
         ``scale`` divides the gradients; nothing moves where ``refused`` is 1.
@@ -56,7 +67,9 @@ class Adam(Optimizer):
     slots: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     decoupled: ClassVar[bool] = False
 
-    def rule(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any) -> tuple[Tensors, dict[str, Tensors]]:
+    def rule(
+        self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any
+    ) -> tuple[Tensors, dict[str, Tensors]]:
         b1, b2 = self.betas
         if self.weight_decay and self.decoupled:
             p = [x * (1 - lr * self.weight_decay) for x in p]
@@ -69,7 +82,16 @@ class Adam(Optimizer):
         new = [x - size * first / (second.sqrt() / root + self.eps) for x, first, second in zip(p, m, v, strict=True)]
         return new, {"exp_avg": m, "exp_avg_sq": v}
 
-    def fused(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any, scale: Tensor | None, refused: Tensor) -> bool:
+    def fused(
+        self,
+        p: Tensors,
+        g: Tensors,
+        state: dict[str, Tensors],
+        step: Tensor,
+        lr: Any,
+        scale: Tensor | None,
+        refused: Tensor,
+    ) -> bool:
         kernel = torch._fused_adamw_ if self.decoupled else torch._fused_adam_
         if any(x.dtype not in (torch.float32, torch.float64) for x in p):
             return False
@@ -106,7 +128,9 @@ class SGD(Optimizer):
         """One buffer when there is momentum."""
         return ("momentum_buffer",) if self.momentum else ()
 
-    def rule(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any) -> tuple[Tensors, dict[str, Tensors]]:
+    def rule(
+        self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any
+    ) -> tuple[Tensors, dict[str, Tensors]]:
         if self.weight_decay:
             g = [d + self.weight_decay * x for d, x in zip(g, p, strict=True)]
         if not self.momentum:
@@ -133,12 +157,16 @@ class RMSprop(Optimizer):
         """The square average, and a buffer when there is momentum."""
         return ("square_avg", "momentum_buffer") if self.momentum else ("square_avg",)
 
-    def rule(self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any) -> tuple[Tensors, dict[str, Tensors]]:
+    def rule(
+        self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any
+    ) -> tuple[Tensors, dict[str, Tensors]]:
         if self.weight_decay:
             g = [d + self.weight_decay * x for d, x in zip(g, p, strict=True)]
         v = [self.alpha * old + (1 - self.alpha) * d * d for old, d in zip(state["square_avg"], g, strict=True)]
         way: Tensors = [d / (x.sqrt() + self.eps) for d, x in zip(g, v, strict=True)]
         new: dict[str, Tensors] = {"square_avg": v}
         if self.momentum:
-            way = new["momentum_buffer"] = [self.momentum * old + d for old, d in zip(state["momentum_buffer"], way, strict=True)]
+            way = new["momentum_buffer"] = [
+                self.momentum * old + d for old, d in zip(state["momentum_buffer"], way, strict=True)
+            ]
         return [x - lr * d for x, d in zip(p, way, strict=True)], new

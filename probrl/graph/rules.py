@@ -31,7 +31,14 @@ UNARY: dict[str, tuple[Callable[..., Any], Callable[[float], float]]] = {
     "lgamma": (torch.lgamma, math.lgamma),
     "digamma": (torch.digamma, lambda x: float(torch.digamma(torch.tensor(x, dtype=torch.float64)))),
 }
-COMPARE = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq, "ne": operator.ne}
+COMPARE = {
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "eq": operator.eq,
+    "ne": operator.ne,
+}
 CLOSED: dict[str, Callable[[n.Definition, Lowering], Value | None]] = {}  # definitions that torch has one function for
 
 
@@ -83,7 +90,12 @@ def _(node: n.Range, to: Lowering) -> Value:
 # --- pointwise -------------------------------------------------------------------------------------------------
 @rule.register
 def _(node: n.Add, to: Lowering) -> Value:
-    if isinstance(node.y, n.Mul) and isinstance(node.y.x, n.Number) and node.y.x.value == -1 and node.y.x.letter is None:
+    if (
+        isinstance(node.y, n.Mul)
+        and isinstance(node.y.x, n.Number)
+        and node.y.x.value == -1
+        and node.y.x.letter is None
+    ):
         return _arithmetic(operator.sub, to.lower(node.x), to.lower(node.y.y), to)
     return _arithmetic(operator.add, to.lower(node.x), to.lower(node.y), to)
 
@@ -154,7 +166,9 @@ def _(node: n.Extremum, to: Lowering) -> Value:
         return Value((min if node.op == "min" else max)(x.node, y.node))
     if x.number or y.number:
         value, bound = (y, x.node) if x.number else (x, y.node)
-        return Value(to.emit(torch.clamp, value.node, **{"max" if node.op == "min" else "min": bound}), value.axes, value.rank)
+        return Value(
+            to.emit(torch.clamp, value.node, **{"max" if node.op == "min" else "min": bound}), value.axes, value.rank
+        )
     return to.pointwise(torch.minimum if node.op == "min" else torch.maximum, x, y)
 
 
@@ -175,7 +189,9 @@ def _(node: n.Where, to: Lowering) -> Value:
         return x if condition.node else y
     if not condition.boolean:
         condition = condition._replace(node=to.emit(operator.ne, condition.node, 0), boolean=True)
-    return to.pointwise(_select, condition, x, y) if x.number and y.number else to.pointwise(torch.where, condition, x, y)
+    return (
+        to.pointwise(_select, condition, x, y) if x.number and y.number else to.pointwise(torch.where, condition, x, y)
+    )
 
 
 def _select(condition: Any, x: float, y: float) -> Any:
@@ -217,7 +233,9 @@ def _reduced(op: str, node: Any, dims: tuple[int, ...], to: Lowering) -> Any:
 
 def _over_data(node: n.Reduce, x: Value, to: Lowering) -> Value:
     if getattr(to, "drop", None) is not None and any(a.name == to.drop for a in node.x.type.axes):  # type: ignore[attr-defined]
-        raise ExpressionError(f"{show(node)}: a reduction over the data inside the recursion over '{to.drop}' would read other indices")  # type: ignore[attr-defined]
+        raise ExpressionError(
+            f"{show(node)}: a reduction over the data inside the recursion over '{to.drop}' would read other indices"
+        )  # type: ignore[attr-defined]
     return Value(_masked(node.op, x, to.mask(node.x.type.data), tuple(range(len(x.axes))), to), (), x.rank)
 
 
@@ -225,7 +243,9 @@ def _over_data(node: n.Reduce, x: Value, to: Lowering) -> Value:
 def _(node: n.Arg, to: Lowering) -> Value:
     x = to.lower(node.x)
     dim = x.axes.index(node.axis)
-    return Value(to.emit(torch.argmax if node.op == "max" else torch.argmin, x.node, dim), x.axes[:dim] + x.axes[dim + 1 :], 0)
+    return Value(
+        to.emit(torch.argmax if node.op == "max" else torch.argmin, x.node, dim), x.axes[:dim] + x.axes[dim + 1 :], 0
+    )
 
 
 @rule.register
@@ -243,11 +263,17 @@ def _(node: n.At, to: Lowering) -> Value:
     rank = x.rank or 0
     value = to.align(x, (*extra, *x.axes) if node.axis not in extra else x.axes, rank)
     if node.axis in extra:  # an index with the very axis: a permutation along it
-        moved = to.align(x._replace(axes=tuple("." if a == node.axis else a for a in x.axes)), (*extra, *x.axes[:dim], ".", *x.axes[dim + 1 :]), rank)
+        moved = to.align(
+            x._replace(axes=tuple("." if a == node.axis else a for a in x.axes)),
+            (*extra, *x.axes[:dim], ".", *x.axes[dim + 1 :]),
+            rank,
+        )
         moved = _lead(moved, len(extra), to)
         return Value(to.emit(ops.gather, moved, to.align(index, axes, 0), len(extra) + dim, rank), axes, x.rank)
     value = _lead(value, len(extra), to)
-    return Value(to.emit(ops.gather, value, to.align(_full(index, axes, to), axes, 0), len(extra) + dim, rank), axes, x.rank)
+    return Value(
+        to.emit(ops.gather, value, to.align(_full(index, axes, to), axes, 0), len(extra) + dim, rank), axes, x.rank
+    )
 
 
 def _lead(node: Any, count: int, to: Lowering) -> Any:

@@ -41,7 +41,9 @@ def _doc(function: Function) -> str:
         ("scalars", list(function.inputs.cells.values())),
     ]  # fmt: skip
     takes = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names)
-    gives = ", ".join(name.split(":")[0] if name.endswith(":0") else name.replace("report:", "") for name in function.values)
+    gives = ", ".join(
+        name.split(":")[0] if name.endswith(":0") else name.replace("report:", "") for name in function.values
+    )
     return f'    """Takes {takes}.\n\n    Gives {gives}.\n    """' if takes else f'    """Gives {gives}."""'
 
 
@@ -95,7 +97,11 @@ def _gather(function: FunctionType, helpers: dict[str, Callable[..., Any]]) -> N
 
 
 def _qualified(target: Any) -> str:
-    for owner, prefix in ((torch.Tensor, "torch.Tensor"), (torch.nn.functional, "torch.nn.functional"), (torch, "torch")):
+    for owner, prefix in (
+        (torch.Tensor, "torch.Tensor"),
+        (torch.nn.functional, "torch.nn.functional"),
+        (torch, "torch"),
+    ):
         if getattr(owner, target.__name__, None) is target:
             return f"{prefix}.{target.__name__}"
     return f"{target.__module__}.{target.__name__}"

@@ -38,7 +38,11 @@ def _(node: n.Derivative, to: Lowering) -> Value:
     aligned = []
     for v, x in zip(tangents, primals, strict=True):
         view = v.node if v.number else _leading_view(v, (*extra, *x.axes), x.rank or 0, to)
-        aligned.append(to.emit(ops.tangent, view, x.node, 0 if v.number else len(extra)) if not (v.number and extra) else to.emit(_repeated, v.node, x.node, len(extra)))
+        aligned.append(
+            to.emit(ops.tangent, view, x.node, 0 if v.number else len(extra))
+            if not (v.number and extra)
+            else to.emit(_repeated, v.node, x.node, len(extra))
+        )
     named = dict(zip(inside.arguments, (p.node for p in primals), strict=True))
     called = to.emit(ops.directional, function, named, tuple(aligned), len(extra), dict_of(inside))
     return Value(called, (*extra, *y.axes), y.rank)
@@ -75,7 +79,9 @@ def dict_of(inside: Closure) -> dict[str, Any]:
 @rule.register
 def _(node: n.Recursion, to: Lowering) -> Value:
     if to.flat:
-        raise ExpressionError(f"{show(node)}: the recursion over '{node.axis}' cannot run on shuffled rows; compute it in a Prepare, or take whole episodes (unit='episode')")
+        raise ExpressionError(
+            f"{show(node)}: the recursion over '{node.axis}' cannot run on shuffled rows; compute it in a Prepare, or take whole episodes (unit='episode')"
+        )
     linear = affine(node)
     results = [_linear(node, *linear, to)] if linear is not None else _general(node, to)
     to.recursions[node] = results
@@ -117,7 +123,9 @@ def _general(node: n.Recursion, to: Lowering) -> list[Value]:
     steps = [inside.numeric(inside.lower(x)) for x in node.steps]
     outputs = [inside.numeric(inside.lower(x)) for x in node.outputs]
     settled = [inside.align(v, cuts[s][1].axes, cuts[s][1].rank or 0) for v, s in zip(steps, node.states, strict=True)]
-    kept = [settled[node.steps.index(x)] if x in node.steps else v.node for x, v in zip(node.outputs, outputs, strict=True)]
+    kept = [
+        settled[node.steps.index(x)] if x in node.steps else v.node for x, v in zip(node.outputs, outputs, strict=True)
+    ]
     function = inside.install((tuple(settled), tuple(kept)), "recursion")
     rows = {k: v for k, v in inside.captured.items() if k in inside.dims}
     held = {k: v for k, v in inside.captured.items() if k not in inside.dims}
@@ -126,7 +134,17 @@ def _general(node: n.Recursion, to: Lowering) -> list[Value]:
     mask = to.mask(x for x in node.type.axes if x.name == node.axis)
     mask_dim = 0 if mask is None else mask.axes.index(node.axis)
     named = dict(zip(inside.arguments, states.values(), strict=True))
-    result = to.emit(ops.scan, function, named, rows, held, dict(inside.dims), None if mask is None else mask.node, mask_dim, node.reverse)
+    result = to.emit(
+        ops.scan,
+        function,
+        named,
+        rows,
+        held,
+        dict(inside.dims),
+        None if mask is None else mask.node,
+        mask_dim,
+        node.reverse,
+    )
     values = []
     for i, (x, v) in enumerate(zip(node.outputs, outputs, strict=True)):
         like = cuts[node.states[node.steps.index(x)]][1] if x in node.steps else v
@@ -136,5 +154,11 @@ def _general(node: n.Recursion, to: Lowering) -> list[Value]:
         data = tuple(a for a in to.names(x.type.axes) if a == node.axis or a in axes)
         stacked = to.emit(operator.getitem, result, i)
         position = data.index(node.axis) if node.axis in data else 0
-        values.append(Value(to.emit(torch.movedim, stacked, 0, position) if position else stacked, (*axes[:position], node.axis, *axes[position:]), like.rank))
+        values.append(
+            Value(
+                to.emit(torch.movedim, stacked, 0, position) if position else stacked,
+                (*axes[:position], node.axis, *axes[position:]),
+                like.rank,
+            )
+        )
     return values

@@ -22,7 +22,9 @@ class TracedDescent:
         function = descent.function
         where = {id(p): i for i, p in enumerate(descent.parameters)}
         self.networks = [Functional(net, role, name, where) for (net, role), name in function.inputs.networks.items()]
-        self.cells = {name: where[id(tensor_of(c))] for c, name in function.inputs.cells.items() if id(tensor_of(c)) in where}
+        self.cells = {
+            name: where[id(tensor_of(c))] for c, name in function.inputs.cells.items() if id(tensor_of(c)) in where
+        }
         self.forward = function._forward
         self.moved: list[bool] | None = None
 
@@ -30,7 +32,11 @@ class TracedDescent:
         """Finds, once, which parameters no loss reaches: those stay as they are."""
         descent = self.descent
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            kept = [(n.module, {k: b.clone() for k, b in n.module.named_buffers()}) for n in self.networks if isinstance(n.module, nn.Module)]
+            kept = [
+                (n.module, {k: b.clone() for k, b in n.module.named_buffers()})
+                for n in self.networks
+                if isinstance(n.module, nn.Module)
+            ]
             results = self.forward(**descent.function.networks(), **bound)
             values = dict(zip(descent.names, results, strict=True))
             self.moved = []
@@ -87,7 +93,9 @@ class TracedDescent:
             start += count
         return split, aux
 
-    def _apply(self, i: int, found: Sequence[Tensor], start: int, values: Mapping[str, Any], stopped: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _apply(
+        self, i: int, found: Sequence[Tensor], start: int, values: Mapping[str, Any], stopped: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         goal = self.descent.goals[i]
         moved = (self.moved or [True] * len(self.descent.parameters))[start : start + len(found)]
         reached = [g for g, m in zip(found, moved, strict=True) if m]
@@ -103,7 +111,9 @@ class TracedDescent:
         at = 0
         for j, group in enumerate(goal.groups):
             count = len(group.parameters)
-            part = list(zip(group.parameters, found[at : at + count], moved[at : at + count], range(count), strict=True))
+            part = list(
+                zip(group.parameters, found[at : at + count], moved[at : at + count], range(count), strict=True)
+            )
             at += count
             kept = [k for _, _, m, k in part if m]
             if not kept:
@@ -111,7 +121,14 @@ class TracedDescent:
             gradients = [g if factor is None else g * factor for _, g, m, _ in part if m]
             state = {slot: [v[k] for k in kept] for slot, v in group.state.items()}
             group.step.add_(accepted.to(torch.float32))
-            group.write([group.parameters[k] for k in kept], gradients, state, group.step, self.descent.lr(i, j, values), accepted)
+            group.write(
+                [group.parameters[k] for k in kept],
+                gradients,
+                state,
+                group.step,
+                self.descent.lr(i, j, values),
+                accepted,
+            )
             group.project()
         return norm, finite
 
@@ -139,7 +156,11 @@ class Functional:
         self.live = role == "live"
         self.moved = {name: where[id(t)] for name, t in source.items() if self.live and id(t) in where}
         self.held = {name: t for name, t in source.items() if name not in self.moved}
-        self.buffers = {name for name, _ in net.module.named_buffers(remove_duplicate=False)} if self.live and net.module.training else set()
+        self.buffers = (
+            {name for name, _ in net.module.named_buffers(remove_duplicate=False)}
+            if self.live and net.module.training
+            else set()
+        )
 
     def fresh_buffers(self) -> dict[str, Tensor]:
         """The buffers, cloned, for the call to change."""

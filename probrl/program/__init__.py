@@ -5,4 +5,17 @@ from probrl.program.program import Program
 from probrl.program.steps import Assign, Every, Fit, Maximize, Minimize, Polyak, Prepare, Report, Snapshot, Together
 from probrl.program.update import Update
 
-__all__ = ["Assign", "Every", "Fit", "Maximize", "Minimize", "Polyak", "Prepare", "Program", "Report", "Snapshot", "Together", "Update"]
+__all__ = [
+    "Assign",
+    "Every",
+    "Fit",
+    "Maximize",
+    "Minimize",
+    "Polyak",
+    "Prepare",
+    "Program",
+    "Report",
+    "Snapshot",
+    "Together",
+    "Update",
+]

@@ -26,9 +26,13 @@ def is_number(x: Expr, verb: str) -> None:
     (x,) = settle(x)
     if x.type.axes:
         names = ", ".join(f"'{a}'" for a in x.type.names)
-        raise ExpressionError(f"{verb}: {show(x)} is no number, the axes {names} are left; write pr.mean(...) around it")
+        raise ExpressionError(
+            f"{verb}: {show(x)} is no number, the axes {names} are left; write pr.mean(...) around it"
+        )
     if x.type.rank:
-        raise ExpressionError(f"{verb}: {show(x)} is no number but a {x.type}; reduce the coordinates first: pr.sqnorm(x), pr.dot(x, y) or pr.sum_event(x)")
+        raise ExpressionError(
+            f"{verb}: {show(x)} is no number but a {x.type}; reduce the coordinates first: pr.sqnorm(x), pr.dot(x, y) or pr.sum_event(x)"
+        )
 
 
 def differentiable(x: Expr) -> tuple[Expr, ...]:
@@ -60,7 +64,9 @@ def reaches(loss: Expr, wrt: Iterable[Moved]) -> None:
     reached = moves(loss)
     for moved in wrt:
         if not any(id(p) in reached for p in moved.every):
-            raise ExpressionError(f"the loss does not move {moved.name}: {show(loss)} reaches it nowhere, or only under a stop-gradient or in another role; take it out of wrt")
+            raise ExpressionError(
+                f"the loss does not move {moved.name}: {show(loss)} reaches it nowhere, or only under a stop-gradient or in another role; take it out of wrt"
+            )
     for draw in draws_without_gradient(loss):
         inside = moves_through(draw)
         for moved in wrt:
@@ -76,7 +82,9 @@ def draws_without_gradient(loss: Expr) -> list[n.Definition]:
     return [
         node
         for node in walk(loss, through=lambda x: () if isinstance(x, n.StopGradient) else executed(x))
-        if isinstance(node, n.Definition) and getattr(node.head, "reparameterised", True) is False and not getattr(node.head, "held", False)
+        if isinstance(node, n.Definition)
+        and getattr(node.head, "reparameterised", True) is False
+        and not getattr(node.head, "held", False)
     ]
 
 
@@ -107,9 +115,13 @@ def role_view(view: Any, verb: str, allowed: tuple[str, ...]) -> Any:
     """Refuses what is not a role that the verb moves."""
     role = getattr(view, "role", None)
     if role is None or not handles(view):
-        raise ExpressionError(f"{verb}({getattr(view, 'notation', view)}): name the role that it moves, as in {verb}(Q.{allowed[0]})")
+        raise ExpressionError(
+            f"{verb}({getattr(view, 'notation', view)}): name the role that it moves, as in {verb}(Q.{allowed[0]})"
+        )
     if role not in allowed:
-        raise ExpressionError(f"{verb} does not move the role '{role}' of {view.notation}; it moves {' and '.join(allowed)}, as in {verb}({view.notation}.{allowed[0]})")
+        raise ExpressionError(
+            f"{verb} does not move the role '{role}' of {view.notation}; it moves {' and '.join(allowed)}, as in {verb}({view.notation}.{allowed[0]})"
+        )
     return view
 
 
@@ -138,4 +150,3 @@ def roles_are_moved(steps: Iterable[Step]) -> None:
                         f"{show(node)} reads {owner}.{node.role}, which no step of the program moves: add {MOVING[node.role].split('(')[0]}({owner}.{node.role}"
                         f"{', tau=0.005' if 'Polyak' in MOVING[node.role] else ''}), or read {owner}.reference, which is never moved"
                     )
-

@@ -71,13 +71,25 @@ def _(step: Prepare, to: Writer) -> None:
 @write.register
 def _(step: Minimize, to: Writer) -> None:
     to.formula(step.loss, models(step.verb, step.wrt))
-    for moved in ([step.wrt[0]] if len({m.optimizer for m in step.wrt}) == 1 else step.wrt):
+    for moved in [step.wrt[0]] if len({m.optimizer for m in step.wrt}) == 1 else step.wrt:
         rule = moved.optimizer
-        numbers = ", ".join(f"{f.name.replace('_', ' ')} {plain(getattr(rule, f.name))}" for f in fields(rule) if f.name != "lr")
-        whose = "" if rule == step.wrt[0].optimizer and len({m.optimizer for m in step.wrt}) == 1 else f" for {moved.name.replace(chr(92), '')}"
-        to.formula(rate(to.program.settled(rule.lr)), words(f"by {type(rule).__name__} ({numbers}){whose} at the rate"), NOTHING)
+        numbers = ", ".join(
+            f"{f.name.replace('_', ' ')} {plain(getattr(rule, f.name))}" for f in fields(rule) if f.name != "lr"
+        )
+        whose = (
+            ""
+            if rule == step.wrt[0].optimizer and len({m.optimizer for m in step.wrt}) == 1
+            else f" for {moved.name.replace(chr(92), '')}"
+        )
+        to.formula(
+            rate(to.program.settled(rule.lr)),
+            words(f"by {type(rule).__name__} ({numbers}){whose} at the rate"),
+            NOTHING,
+        )
     if step.max_grad_norm is not None:
-        to.formula(rate(to.program.settled(step.max_grad_norm)), words("with the norm of the gradient held below"), NOTHING)
+        to.formula(
+            rate(to.program.settled(step.max_grad_norm)), words("with the norm of the gradient held below"), NOTHING
+        )
 
 
 @write.register
@@ -115,7 +127,11 @@ def _(step: Every, to: Writer) -> None:
 def _(step: Polyak, to: Writer) -> None:
     for live, copy in pairs(step):
         kept, taken = b.Literal(1 - step.tau), b.Literal(step.tau)
-        to.page.row(lambda desk, c=copy, v=live, k=kept, t=taken: b.Sum((b.Product((k, c(desk))), b.Product((t, v(desk))))), copy, BECOMES)
+        to.page.row(
+            lambda desk, c=copy, v=live, k=kept, t=taken: b.Sum((b.Product((k, c(desk))), b.Product((t, v(desk))))),
+            copy,
+            BECOMES,
+        )
 
 
 @write.register
@@ -187,12 +203,19 @@ def table(program: Program) -> dict[str, Gradients]:
     found = {}
     for step in program.walk():
         if isinstance(step, Minimize):
-            found[", ".join(m.name for m in step.wrt)] = gradients(program.settled(step.loss), [m.source for m in step.wrt])
+            found[", ".join(m.name for m in step.wrt)] = gradients(
+                program.settled(step.loss), [m.source for m in step.wrt]
+            )
     return found
 
 
 install_reading("program_latex", lambda program, **options: page_latex(page_of(program, **options)))
 install_reading("program_text", lambda program, **options: page_text(page_of(program, **options)))
-install_reading("program_png", lambda program, path=None, expand=False, legend=True, **look: page_png(page_of(program, expand, legend), path, **look))
+install_reading(
+    "program_png",
+    lambda program, path=None, expand=False, legend=True, **look: page_png(
+        page_of(program, expand, legend), path, **look
+    ),
+)
 install_reading("program_print_latex", print_latex)
 install_reading("program_gradients", table)

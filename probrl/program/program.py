@@ -20,7 +20,18 @@ from probrl.graph.group import Group
 from probrl.program import checks
 from probrl.program import run as r
 from probrl.program.steps import (
-    Assign, Every, Fit, Minimize, Move, Polyak, Prepare, Report, Snapshot, Step, Together, terms,
+    Assign,
+    Every,
+    Fit,
+    Minimize,
+    Move,
+    Polyak,
+    Prepare,
+    Report,
+    Snapshot,
+    Step,
+    Together,
+    terms,
 )  # fmt: skip
 from probrl.program.unit import Moving, Reporting, Setting, Unit
 from probrl.program.update import Update, chosen, compiler, unfit
@@ -45,7 +56,9 @@ class Program(Step):
             raise ExpressionError("pr.Program(...) needs at least one step")
         for step in steps:
             if not isinstance(step, Step):
-                raise ExpressionError(f"pr.Program takes steps (pr.Minimize, pr.Prepare, ...), not {step!r}; a loss is minimised: pr.Minimize(loss, wrt=pi)")
+                raise ExpressionError(
+                    f"pr.Program takes steps (pr.Minimize, pr.Prepare, ...), not {step!r}; a loss is minimised: pr.Minimize(loss, wrt=pi)"
+                )
         self._steps, self.act = steps, act
         self._settled = self._settle()
         checks.roles_are_moved(self.walk())
@@ -69,7 +82,9 @@ class Program(Step):
             if isinstance(step, Prepare):
                 for name in step.columns:
                     if name in prepared and prepared[name] is not step:
-                        raise ExpressionError(f"pr.Prepare({name}=...): '{name}' is prepared twice; name the second one otherwise")
+                        raise ExpressionError(
+                            f"pr.Prepare({name}=...): '{name}' is prepared twice; name the second one otherwise"
+                        )
                     prepared[name] = step
         return dict(zip(found, settle(*found), strict=True))
 
@@ -97,7 +112,9 @@ class Program(Step):
     @property
     def roles(self) -> list[tuple[Network, str]]:
         """The networks in the roles in which they run or are moved."""
-        found = dict.fromkeys((x.net, x.role) for x in walk(*self.expressions_, through=executed) if isinstance(x, n.Call))
+        found = dict.fromkeys(
+            (x.net, x.role) for x in walk(*self.expressions_, through=executed) if isinstance(x, n.Call)
+        )
         found.update(dict.fromkeys((net, s.role) for s in self.walk() if isinstance(s, Move) for net in s.networks))
         return list(found)
 
@@ -272,7 +289,11 @@ class Builder:
             elif isinstance(step, Snapshot):
                 found.append(Moving(step.networks, step.role, None))
             elif isinstance(step, Assign):
-                found.append(Setting(step.state.cell, settled(step.value), None if step.when is None else settled(step.when), flat))
+                found.append(
+                    Setting(
+                        step.state.cell, settled(step.value), None if step.when is None else settled(step.when), flat
+                    )
+                )
             i += 1
         return found
 

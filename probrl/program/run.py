@@ -138,8 +138,23 @@ class FitRunner(Runner):
         stops: whether the Fit has a stop condition.
     """
 
-    def __init__(self, inner: Runner, epochs: int | Callable[[Scope], int], minibatch: int | None, rows: bool, axes: Mapping[str, int], stops: bool):
-        self.inner, self.epochs, self.minibatch, self.rows, self.axes, self.stops = inner, epochs, minibatch, rows, axes, stops
+    def __init__(
+        self,
+        inner: Runner,
+        epochs: int | Callable[[Scope], int],
+        minibatch: int | None,
+        rows: bool,
+        axes: Mapping[str, int],
+        stops: bool,
+    ):
+        self.inner, self.epochs, self.minibatch, self.rows, self.axes, self.stops = (
+            inner,
+            epochs,
+            minibatch,
+            rows,
+            axes,
+            stops,
+        )
 
     def run(self, scope: Scope) -> None:
         epochs = self.epochs if isinstance(self.epochs, int) else self.epochs(scope)
@@ -168,7 +183,13 @@ class FitRunner(Runner):
         size = min(self.minibatch, count)
         shuffled = {name: column.index_select(0, order[: count // size * size]) for name, column in columns.items()}
         for start in range(0, count // size * size, size):
-            part = Scope({name: c.narrow(0, start, size) for name, c in shuffled.items()}, scope.generator, scope.scalars, scope.stopped, scope.metrics)
+            part = Scope(
+                {name: c.narrow(0, start, size) for name, c in shuffled.items()},
+                scope.generator,
+                scope.scalars,
+                scope.stopped,
+                scope.metrics,
+            )
             self.inner.run(part)
             scope.stopped = part.stopped
 

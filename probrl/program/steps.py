@@ -113,7 +113,9 @@ class Together(Step):
             for moved in step.wrt:
                 for p in moved.parameters:
                     if id(p) in seen:
-                        raise ExpressionError(f"pr.Together: two of its steps move {moved.name}; put them in one loss, or one after the other")
+                        raise ExpressionError(
+                            f"pr.Together: two of its steps move {moved.name}; put them in one loss, or one after the other"
+                        )
                     seen[id(p)] = moved.name
         self._steps = steps
 
@@ -137,7 +139,9 @@ class Prepare(Step):
         self.columns = {name: lift(x) for name, x in columns.items()}
         for name, x in self.columns.items():
             if not x.type.data:
-                raise ExpressionError(f"pr.Prepare({name}={show(x)}): a column has one value per row, and this has no data axis; write it where it is used")
+                raise ExpressionError(
+                    f"pr.Prepare({name}={show(x)}): a column has one value per row, and this has no data axis; write it where it is used"
+                )
 
     def expressions(self) -> dict[str, Expr]:
         return dict(self.columns)
@@ -184,7 +188,9 @@ class Fit(Step):
         stop: a condition; once it holds on a minibatch, nothing moves until the Fit ends.
     """
 
-    def __init__(self, *steps: Step, epochs: Any = 1, minibatch: int | None = None, unit: str = "row", stop: Any = None):
+    def __init__(
+        self, *steps: Step, epochs: Any = 1, minibatch: int | None = None, unit: str = "row", stop: Any = None
+    ):
         if not steps:
             raise ExpressionError("pr.Fit(...) needs at least one step")
         if unit not in ("row", "episode"):
@@ -263,7 +269,9 @@ class Assign(Step):
 
     def __init__(self, state: Any, value: Any, when: Any = None):
         if not isinstance(state, n.State) or state.cell.kind != "state":
-            raise ExpressionError(f"pr.Assign({state}, ...): only a pr.state('name') is assigned; a pr.parameter moves by Minimize")
+            raise ExpressionError(
+                f"pr.Assign({state}, ...): only a pr.state('name') is assigned; a pr.parameter moves by Minimize"
+            )
         self.state, self.value = state, lift(value)
         self.when = None if when is None else lift(when)
         checks.is_number(self.value, "pr.Assign")

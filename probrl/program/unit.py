@@ -92,7 +92,9 @@ class Unit:
         self._compiled: Any = None
         self._traced: list[Any] = []
 
-    def bind(self, columns: Mapping[str, Any], generator: Generator | None, scalars: Mapping[Cell, Tensor]) -> list[dict[str, Any]]:
+    def bind(
+        self, columns: Mapping[str, Any], generator: Generator | None, scalars: Mapping[Cell, Tensor]
+    ) -> list[dict[str, Any]]:
         """The arguments of every action's graph; a noise that several read is drawn once."""
         drawn: dict[Expr, Tensor] = {}
         bounds = []
@@ -106,7 +108,13 @@ class Unit:
             bounds.append(bound)
         return bounds
 
-    def run(self, columns: Mapping[str, Any], generator: Generator | None, scalars: Mapping[Cell, Tensor], stopped: Tensor | None) -> dict[str, Any]:
+    def run(
+        self,
+        columns: Mapping[str, Any],
+        generator: Generator | None,
+        scalars: Mapping[Cell, Tensor],
+        stopped: Tensor | None,
+    ) -> dict[str, Any]:
         """One pass; the metrics by name."""
         bounds = self.bind(columns, generator, scalars)
         if self.compile_with is None:

@@ -33,7 +33,10 @@ class Update:
         self.program, self.runner, self.backend, self.reason = program, runner, backend, reason
         self.device = device
         self.generator = Generator(device).manual_seed(seed)
-        self.scalars: dict[Cell, Tensor] = {progress.cell: torch.zeros((), device=device), iteration.cell: torch.zeros((), device=device)}
+        self.scalars: dict[Cell, Tensor] = {
+            progress.cell: torch.zeros((), device=device),
+            iteration.cell: torch.zeros((), device=device),
+        }
         self.iteration = 0
 
     @property
@@ -85,7 +88,10 @@ class Update:
         """Everything but the modules' own parameters: optimisers, roles' copies, scalars, counters, the generator."""
         return {
             "optimizers": {name: group.state_dict() for name, group in self.groups().items()},
-            "roles": {f"{i}.{role}": {k: t.clone() for k, t in role_tensors(net, role).items()} for i, net, role in self._copies()},
+            "roles": {
+                f"{i}.{role}": {k: t.clone() for k, t in role_tensors(net, role).items()}
+                for i, net, role in self._copies()
+            },
             "cells": {f"{i}.{cell.name}": float(tensor_of(cell).detach()) for i, cell in enumerate(self.program.cells)},
             "counters": [c.count for c in self.runner.counters()],
             "generator": self.generator.get_state(),
@@ -103,7 +109,9 @@ class Update:
         cells = {f"{i}.{cell.name}": cell for i, cell in enumerate(self.program.cells)}
         for kind, known in (("optimizers", groups), ("roles", copies), ("cells", cells)):
             if set(saved[kind]) != set(known):
-                raise CheckpointError(f"the saved state is of another program: its {kind} are {sorted(saved[kind])}, this one's {sorted(known)}")
+                raise CheckpointError(
+                    f"the saved state is of another program: its {kind} are {sorted(saved[kind])}, this one's {sorted(known)}"
+                )
         for name, group in groups.items():
             group.load_state_dict(saved["optimizers"][name])
         with torch.no_grad():
@@ -145,7 +153,9 @@ def compiler(backend: str) -> Callable[[Any], Any] | None:
                     if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                         raise
                     state["broken"] = True
-                    warnings.warn(f"the program cannot be compiled and runs eagerly: {str(error).splitlines()[0]}", stacklevel=3)
+                    warnings.warn(
+                        f"the program cannot be compiled and runs eagerly: {str(error).splitlines()[0]}", stacklevel=3
+                    )
             return function(bounds, stopped)
 
         return call
@@ -185,4 +195,7 @@ def chosen(backend: str, device: torch.device, updates: int | None, why_not: str
     if updates is not None and updates >= REPAID:
         return "inductor", f"{updates} planned updates repay the compilation"
     planned = "an unknown number of" if updates is None else str(updates)
-    return "eager", f"{planned} planned updates on a CPU do not repay the 10 to 25 seconds of a compilation ({REPAID} do)"
+    return (
+        "eager",
+        f"{planned} planned updates on a CPU do not repay the 10 to 25 seconds of a compilation ({REPAID} do)",
+    )

@@ -58,7 +58,9 @@ def moved_by(wrt: Any, optimizer: Optimizer) -> tuple[Moved, ...]:
                 seen[id(p)] = how
                 own.append(p)
             elif seen[id(p)] is not how and seen[id(p)] != how:
-                raise ExpressionError(f"wrt: two optimisers claim a parameter that {label(item)} shares; list what is shared once")
+                raise ExpressionError(
+                    f"wrt: two optimisers claim a parameter that {label(item)} shares; list what is shared once"
+                )
         found.append(Moved(label(item), item, own, parameters, how, cells))
     return tuple(found)
 
@@ -70,14 +72,22 @@ def _items(wrt: Any) -> Iterable[Any]:
 def _parameters(item: Any) -> tuple[list[Tensor], dict[int, Cell]]:
     if isinstance(item, n.State):
         if item.cell.kind != "parameter":
-            raise ExpressionError(f"wrt={item.cell.name}: a pr.state moves by pr.Assign; a learnable scalar is pr.parameter({item.cell.name!r}, ...)")
+            raise ExpressionError(
+                f"wrt={item.cell.name}: a pr.state moves by pr.Assign; a learnable scalar is pr.parameter({item.cell.name!r}, ...)"
+            )
         return [tensor_of(item.cell)], {0: item.cell}
     if isinstance(item, Expr):
-        raise ExpressionError(f"wrt={show(item)}: a formula does not move; name the distribution or the parameter, as in wrt=pi, not wrt=pi(s)")
+        raise ExpressionError(
+            f"wrt={show(item)}: a formula does not move; name the distribution or the parameter, as in wrt=pi, not wrt=pi(s)"
+        )
     if getattr(item, "role", "live") != "live":
-        raise ExpressionError(f"wrt={item}: the role '{item.role}' is not trained; pr.Polyak or pr.Snapshot moves it, and wrt names the distribution itself")
+        raise ExpressionError(
+            f"wrt={item}: the role '{item.role}' is not trained; pr.Polyak or pr.Snapshot moves it, and wrt names the distribution itself"
+        )
     if not isinstance(item, nn.Module):
-        raise ExpressionError(f"wrt={item!r} ({type(item).__name__}): a distribution, a module or a pr.parameter can be moved")
+        raise ExpressionError(
+            f"wrt={item!r} ({type(item).__name__}): a distribution, a module or a pr.parameter can be moved"
+        )
     parameters: list[Tensor] = [p for p in item.parameters() if p.requires_grad]
     if not parameters:
         raise ExpressionError(f"wrt={label(item)} has no parameters to move: give it a network")
