@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from probrl.errors import ExpressionError
@@ -125,7 +125,7 @@ def _other_axes(axis: Axis) -> Iterator[Axis]:
     yield dataclasses.replace(axis, source=(axis.source or "") + "x")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _other_cells(cell: Cell) -> tuple[Cell, ...]:
     changes: list[dict[str, Any]] = [
         {"name": cell.name + "x"}, {"initial": cell.initial + 1}, {"kind": "state"}, {"kind": "progress"},
@@ -133,10 +133,12 @@ def _other_cells(cell: Cell) -> tuple[Cell, ...]:
     ]  # fmt: skip
     if cell.kind not in ("parameter", "state"):
         changes = changes[:1]
-    return tuple(new for c in changes if dataclasses.astuple(new := dataclasses.replace(cell, **c)) != dataclasses.astuple(cell))
+    return tuple(
+        new for c in changes if dataclasses.astuple(new := dataclasses.replace(cell, **c)) != dataclasses.astuple(cell)
+    )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _renamed(net: Network) -> Network:
     return Network(net.name + "x", net.module, net.owner, pure=net.pure)
 

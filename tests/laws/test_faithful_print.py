@@ -32,7 +32,9 @@ def collisions(formulas: Iterable[Expr], reading: Callable[[Expr], str]) -> list
 
 
 def said(found: list[tuple[str, Expr, Expr]]) -> str:
-    return f"{len(found)} pairs print alike\n" + "\n\n".join(f"{printed}\n  {difference(x, y)}" for printed, x, y in found[:5])
+    return f"{len(found)} pairs print alike\n" + "\n\n".join(
+        f"{printed}\n  {difference(x, y)}" for printed, x, y in found[:5]
+    )
 
 
 def difference(x: Expr, y: Expr) -> str:
