@@ -61,11 +61,12 @@ def parse(cls: type[T], words: list[str], name: str) -> T:
 
 
 def _one_line(box: str) -> str:
-    """The message inside the box that tyro draws, with its nearest flag."""
-    lines = [line.strip().strip("│").strip() for line in box.splitlines() if not re.match(r"^\s*[╭╰]", line)]
-    rule = next((i for i, line in enumerate(lines) if line.startswith("──")), len(lines))
-    message = " ".join(lines[:rule])
-    meant = re.search(r"Perhaps you meant:.*?(--[\w-]+)", " ".join(lines[rule:]))
+    """The message inside the box that tyro draws (of dashes where that is all there is), and its nearest flag."""
+    lines = [line.strip().strip("│").strip() for line in box.splitlines() if line.strip()]
+    titled = not lines[:1] or lines[0].startswith("╭")
+    blocks = re.split(r"\s*[─-]{8,}\s*", "\n".join(line for line in lines if line[:1] not in "╭╰"))
+    message, *rest = [" ".join(block.split()) for block in blocks[0 if titled else 1 :]] or [""]
+    meant = re.search(r"Perhaps you meant:.*?(--[\w-]+)", " ".join(rest))
     return f"{message}: did you mean {meant[1]}?" if meant else message or "that command line cannot be read"
 
 

@@ -144,10 +144,20 @@ class Agent:
     def update(self) -> Any:
         """The compiled program: ``update(batch)`` learns once from a batch and gives metrics."""
         if self._update is None:
-            self._update = self.program.compile(backend=self.settings.backend, seed=self.settings.seed)
-            if self._kept_state:
-                self._update.load_state_dict(self._kept_state)
+            self.compile(None)
         return self._update
+
+    def compile(self, updates: int | None) -> None:
+        """Compiles the program, once; later calls change nothing.
+
+        Args:
+            updates: how many are planned, which decides whether ``backend="auto"`` compiles; None if nobody knows.
+        """
+        if self._update is not None:
+            return
+        self._update = self.program.compile(backend=self.settings.backend, seed=self.settings.seed, updates=updates)
+        if self._kept_state:
+            self._update.load_state_dict(self._kept_state)
 
     def networks(self) -> dict[str, torch.nn.Module]:
         """The modules whose weights are the agent, by name."""

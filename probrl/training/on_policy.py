@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from probrl.envs import EnvLike, make, repeatable
 from probrl.errors import EnvironmentError, NonFiniteError
+from probrl.program import Fit, Minimize, Together
 from probrl.training.collector import Collector
 from probrl.training.progress import ProgressBar
 from probrl.training.settings import whole_number
@@ -56,6 +57,8 @@ class OnPolicyTrainer:
         """Plays and learns for some more steps; see :meth:`Agent.learn`."""
         agent, began = self.agent, self.agent.timesteps
         goal = began + whole_number("total_timesteps", total_timesteps)
+        rows = self.collector.rollout.num_envs * self.collector.rollout.steps
+        agent.compile(updates=-(-total_timesteps // rows) * planned_updates(agent.program, rows))
         start = time.perf_counter()
         with ProgressBar(goal, began, agent.settings.progress) as bar:
             while agent.timesteps < goal:
@@ -97,6 +100,17 @@ class OnPolicyTrainer:
             "episode_return": float(np.mean(log.returns)) if played else math.nan,
             "episode_length": float(np.mean(log.lengths)) if played else math.nan,
         }
+
+
+def planned_updates(step: Any, rows: int) -> int:
+    """How often one run of a program moves parameters, on so many rows; epochs that are a formula count once."""
+    if isinstance(step, (Minimize, Together)):
+        return 1
+    inside = sum(planned_updates(inner, rows) for inner in getattr(step, "steps", ()))
+    if isinstance(step, Fit):
+        epochs = step.epochs if isinstance(step.epochs, int) else 1
+        return inside * epochs * (1 if step.minibatch is None else max(rows // step.minibatch, 1))
+    return inside
 
 
 def refuse_non_finite(row: dict[str, float], names: list[str]) -> None:

@@ -108,7 +108,7 @@ class TwinProgram:
     def print_latex(self):
         print(self.latex())
 
-    def compile(self, backend="auto", seed=0):
+    def compile(self, backend="auto", seed=0, updates=None):
         return TwinUpdate(self.hyper, self.actor, self.critic, seed)
 
 
