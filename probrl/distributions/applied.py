@@ -100,6 +100,12 @@ class Applied:
         """The same distribution with its parameters held still: no gradient passes to them."""
         return Applied(self.dist, self.role, self.args, True)
 
+    def _no_value(self, *other: Any) -> Any:
+        raise ExpressionError(f"{self!r} is a distribution, not a value: draw one, {self!r}.draw(), or ask for .log_prob(x), .mean(), .entropy()")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __pow__ = __neg__ = _no_value
+    __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = __float__ = _no_value
+
     def _moment(self, op: str) -> Expr:
         self.dist.offers(op, self)
         return n.Definition(Moment(self.dist, self.role, self.is_held, op), self.args)

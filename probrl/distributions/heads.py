@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis
-from probrl.expr.base import Expr
+from probrl.expr.base import Expr, show
 from probrl.expr.definition import Density, Drawn, Functional, Head, Notation
 from probrl.expr.operators import exp
 
@@ -41,8 +42,12 @@ class Source(Head):
 class LogProb(Source):
     """The logarithm of the density (or of the probability) of values."""
 
-    name = "log_prob"
     count: int = 1
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Whose log-probability, for messages."""
+        return f"{self.dist.notation}.log_prob"
 
     def body(self, *args: Expr) -> Expr:
         values, given = args[: self.count], args[self.count :]
@@ -56,12 +61,21 @@ class LogProb(Source):
     def declares(self, *args: Expr) -> Iterable[tuple[Expr, int]]:
         return zip(args[: self.count], self.dist.ranks, strict=True)
 
+    def compared(self, args: tuple[Expr, ...], other: Head, others: tuple[Expr, ...]) -> None:
+        if not isinstance(other, LogProb) or args[: self.count] != others[: other.count]:
+            return
+        ours, theirs = self.dist, other.dist
+        if ours.support != theirs.support:
+            raise ExpressionError(
+                f"the densities {ours.notation} and {theirs.notation} of {', '.join(map(show, args[: self.count]))} have no ratio: "
+                f"{ours.notation} is {ours.article} on {ours.support}, {theirs.notation} {theirs.article} on {theirs.support}; "
+                "compare distributions of one family of values"
+            )
+
 
 @dataclass(frozen=True)
 class Prob(LogProb):
     """The density (or the probability) of values."""
-
-    name = "prob"
 
     def body(self, *args: Expr) -> Expr:
         return exp(n.Definition(LogProb(self.dist, self.role, self.held, self.count), args))

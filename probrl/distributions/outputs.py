@@ -84,6 +84,8 @@ def event_size(network: nn.Module) -> int:
     Errors:
         ExpressionError when it has none.
     """
+    if isinstance(getattr(network, "out_features", None), int):
+        return int(network.out_features)  # type: ignore[arg-type]
     sizes = [m.out_features for m in network.modules() if isinstance(m, nn.Linear | Free)]
     if not sizes:
         raise ExpressionError("how many numbers the network puts out cannot be read off it: say it with event_shape=(n,)")
