@@ -54,5 +54,17 @@ def page_png(page: Page, path: Any = None, **look: Any) -> Any:
 
 
 __all__ = [
-    "BECOMES", "IS_DRAWN", "NOTHING", "Desk", "Gradients", "Page", "Printed", "Row", "page_latex", "page_png", "page_text", "show", "words",
-]  # fmt: skip
+    "BECOMES",
+    "IS_DRAWN",
+    "NOTHING",
+    "Desk",
+    "Gradients",
+    "Page",
+    "Printed",
+    "Row",
+    "page_latex",
+    "page_png",
+    "page_text",
+    "show",
+    "words",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -20,7 +19,21 @@ from probrl.printing.scope import Row, Scope
 
 IS_DRAWN = Spelled(r" \sim ", " ~ ")
 BECOMES = Spelled(r" \leftarrow ", " ← ")
-_POINTWISE = (n.Number, n.State, n.Add, n.Mul, n.Pow, n.Unary, n.Extremum, n.Compare, n.Where, n.StopGradient, n.At, n.Item, n.Shift)
+_POINTWISE = (
+    n.Number,
+    n.State,
+    n.Add,
+    n.Mul,
+    n.Pow,
+    n.Unary,
+    n.Extremum,
+    n.Compare,
+    n.Where,
+    n.StopGradient,
+    n.At,
+    n.Item,
+    n.Shift,
+)
 _LAWS = {
     "normal": ("varepsilon", Spelled(r"\mathcal{N}(0, 1)", "N(0, 1)")),
     "uniform": ("u", Spelled(r"\mathcal{U}[0, 1)", "U[0, 1)")),
@@ -28,10 +41,6 @@ _LAWS = {
     "rademacher": ("zeta", Spelled(r"\mathcal{U}\{-1, 1\}", "U{-1, 1}")),
     "subset": ("j", Spelled(r"\operatorname{Subset}", "Subset")),
 }
-
-
-_FORMAL = -1  # the depth of a function's own letters, which no recursion has
-KNOWN = frozenset({"clip", "sqnorm", "dot", "softmax", "log_softmax", "logsumexp"})  # every reader knows them
 
 
 class Desk(Scope):
@@ -45,9 +54,16 @@ class Desk(Scope):
         defines: whether the formulas of functions are shown.
     """
 
-    def __init__(self, expand: bool | Collection[str], indexed: Collection[str], repeated: Collection[Expr], settled: bool, defines: bool) -> None:
+    def __init__(
+        self,
+        expand: bool | Collection[str],
+        indexed: Collection[str],
+        repeated: Collection[Expr],
+        settled: bool,
+        defines: bool,
+    ) -> None:
         super().__init__(indexed, settled)
-        self._defines = defines
+        self.defines = defines
         self.formals: dict[Expr, Name] = {}
         self._expand, self._shared = expand, set(repeated)
 
@@ -60,7 +76,11 @@ class Desk(Scope):
         if gone and not isinstance(node, n.Symbol):
             with self.unshifted(*gone):
                 return self.box(node)
-        if self.current_coordinate is None or isinstance(node, _POINTWISE) or (isinstance(node, n.Reduce) and isinstance(node.over, tuple)):
+        if (
+            self.current_coordinate is None
+            or isinstance(node, _POINTWISE)
+            or (isinstance(node, n.Reduce) and isinstance(node.over, tuple))
+        ):
             return lay(node, self)
         coordinate = self.current_coordinate
         with self.coordinate(None):
@@ -115,32 +135,15 @@ class Desk(Scope):
             return self.box(node.body)
         return lay_notation(notation, node, self)
 
-    @staticmethod
-    def is_defined(node: Expr) -> bool:
-        """Whether a formula is a function whose own formula a page shows; the words that all know are not."""
-        return isinstance(node, n.Definition) and isinstance(node.head, d.FunctionHead) and node.head.name not in KNOWN
-
-    def define(self, node: n.Definition) -> None:
-        """Puts the formula of a function in a line, over letters of its own."""
-        if not self._defines or not self.is_defined(node):
-            return
-        key = ("formula", node.head, tuple((a.type.index, a.type.rank) for a in node.args))
-        if self.asked(key) or (general := _over_letters(node)) is None:
-            return
-
-        def line() -> Row:
-            for f in general.args:
-                assert isinstance(f, n.Symbol)
-                self.formals[f] = self.letters.claim(("formal", f), parse(f.name), "", self.indices(f.axes))
-            return Row(self.box(general), EQUALS, self.box(general.body), True)
-
-        self.later(key, line)
-
     def draw(self, node: n.Definition, notation: d.Drawn) -> b.Box:
         """A draw: a letter of its variable here, the law in a line; expanded, the line is what is computed."""
         wish = parse(notation.variable)
         after = any(isinstance(g, n.Symbol) and g.name.endswith("_next") for g in notation.density.given)
-        wish = Name(wish.base, wish.accent, wish.primes + 1, wish.subs, wish.sups) if after or wish.accent else Name(wish.base, "tilde", wish.primes, wish.subs, wish.sups)
+        wish = (
+            Name(wish.base, wish.accent, wish.primes + 1, wish.subs, wish.sups)
+            if after or wish.accent
+            else Name(wish.base, "tilde", wish.primes, wish.subs, wish.sups)
+        )
         key = ("draw", notation.uid)
         here, left = self._lettered(key, node, wish, f"another draw of {notation.variable}")
         if self.expands(node):
@@ -153,6 +156,13 @@ class Desk(Scope):
         law, gradient = density(notation.density, node.head, self), getattr(node.head, "gradient", None)
         return b.Listed((law, b.Word(words(f"{gradient} gradient")))) if gradient else law
 
+    def range(self, node: n.Range) -> b.Box:
+        """The index that runs along an axis; where a formula gives its length, a line says which."""
+        if node.of is not None:
+            runs, of = Spelled(r" \text{ runs along } ", " runs along "), node.of
+            self.later(("range", node), lambda: Row(b.Word(self.plain_index(node.axis)), runs, self.box(of), True))
+        return b.Word(self.index(node.axis))
+
     def noise(self, node: n.Noise) -> b.Box:
         """A source of randomness: a letter here, the law in a line."""
         wish, law = _LAWS.get(node.law, ("xi", Spelled(rf"\text{{{node.law}}}", node.law)))
@@ -161,7 +171,14 @@ class Desk(Scope):
         def line() -> Row:
             shown: b.Box = b.Word(law)
             if node.options:
-                shown = b.Function(shown, (tuple(b.Literal(o) if isinstance(o, (int, float)) else b.Word(spell(str(o))) for o in node.options),))
+                shown = b.Function(
+                    shown,
+                    (
+                        tuple(
+                            b.Literal(o) if isinstance(o, (int, float)) else b.Word(spell(str(o))) for o in node.options
+                        ),
+                    ),
+                )
             if node.like is not None:
                 shown = b.Listed((shown, self.box(node.like)), Spelled(r"\ \text{ like } ", " like "))
             return Row(left, IS_DRAWN, shown, True)
@@ -221,6 +238,8 @@ class Desk(Scope):
         if not isinstance(right, n.Recursion) or len(right.states) != 1 or right.outputs != right.steps:
             return None
         key, letter = ("recursion", right, ()), self.column(left)
+        if self.asked((*key, "state", 0)):
+            return None
         self.letters.give((*key, 0), letter.name)
         self.recursion(right, 0)
         return self.lines.pop()()._replace(sign=sign, where=False)
@@ -261,17 +280,3 @@ class Desk(Scope):
 
         self.later(key, line)
         return here
-
-
-def _over_letters(node: n.Definition) -> n.Definition | None:
-    """A function over its own parameters, or None when it takes any number of them or refuses letters."""
-    assert isinstance(node.head, d.FunctionHead)
-    taken = [p for p in inspect.signature(node.head.function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    if len(taken) != len(node.args):
-        return None
-    formals = tuple(n.Symbol(p.name, a.type.rank, a.type.axes, _FORMAL) for p, a in zip(taken, node.args, strict=True))
-    try:
-        general = n.Definition(node.head, formals)
-        return general if general.body is not None else None
-    except Exception:  # it looks into its arguments: only its own author knows how
-        return None

@@ -24,8 +24,9 @@ class Gradients:
 
     Attributes:
         columns: the parameter sets, as printed: networks in their roles, and scalar parameters.
-        rows: (term, entries): "moves"; "stopped" (only reached behind a stop-gradient, or where nothing is
-            differentiable); "held" (a role that no gradient moves); "outside wrt"; or "" where the term does not depend on it.
+        rows: (term, entries): "moves"; "stopped" (reached only behind a stop-gradient, or where nothing is
+            differentiable); "held" (a role that no gradient moves); "outside wrt"; or "" where the term does not
+            depend on it.
     """
 
     columns: tuple[str, ...]
@@ -44,7 +45,9 @@ class Gradients:
 
         table = [("term", *self.columns), *((t, *(e or "-" for e in es)) for t, es in self.rows)]
         widths = [max(_width(row[i]) for row in table) for i in range(len(table[0]))]
-        lines = ["  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
+        lines = [
+            "  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True)).rstrip() for row in table
+        ]
         return "\n".join([lines[0], "  ".join("─" * w for w in widths), *lines[1:]])
 
     __repr__ = __str__
@@ -138,6 +141,7 @@ def _identities(wrt: Any) -> set[int]:
 def _reach(term: Expr) -> dict[Any, bool]:
     """(network or cell, role) -> whether a gradient arrives there."""
     found: dict[Any, bool] = {}
+    key: tuple[Any, str]
     seen: dict[Expr, bool] = {}
     stack = [(term, True)]
     while stack:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.printing import boxes as b
-from probrl.printing.names import Name, Spelled, parse
+from probrl.printing.names import GREEK, Name, Spelled, parse
 
 if TYPE_CHECKING:
     from probrl.printing.desk import Desk
@@ -93,8 +93,8 @@ def _(node: n.Add, desk: Desk) -> b.Box:
 def _chain(node: Expr, kind: type[Expr], found: list[Expr], desk: Desk) -> None:
     """The operands of nested equal operators, left to right: their association is not printed."""
     if type(node) is kind and not desk.has_letter(node) and not (kind is n.Mul and is_quotient(node)):
-        _chain(node.x, kind, found, desk)  # type: ignore[attr-defined]
-        right = node.y  # type: ignore[attr-defined]
+        _chain(node.x, kind, found, desk)
+        right = node.y
         if kind is n.Mul and _starts_negative(right):
             found.append(right)
         else:
@@ -180,7 +180,9 @@ def _(node: n.Reduce, desk: Desk) -> b.Box:
     if node.over == "data":
         return b.Big(node.op, desk.data_of(node.x), desk.box(node.x), desk.mask_of(node.x))
     under = [desk.index(node.x.type.axis(name)) for name in node.over]
-    return b.Big(node.op, Spelled(", ".join(u.latex for u in under), ", ".join(u.text for u in under)), desk.box(node.x))
+    return b.Big(
+        node.op, Spelled(", ".join(u.latex for u in under), ", ".join(u.text for u in under)), desk.box(node.x)
+    )
 
 
 @lay.register(n.Arg)
@@ -257,9 +259,7 @@ def _(node: n.Derivative, desk: Desk) -> b.Box:
     if node.op == "grad":
         nabla = b.Word(Spelled(r"\nabla", "∇"))
         return b.Bracket(b.Indexed(nabla, desk.box(node.wrt[0]), brackets=False), desk.box(node.y))
-    along = tuple(
-        b.Relation(desk.box(x), MAPSTO, desk.box(v)) for x, v in zip(node.wrt, node.tangents, strict=True)
-    )
+    along = tuple(b.Relation(desk.box(x), MAPSTO, desk.box(v)) for x, v in zip(node.wrt, node.tangents, strict=True))
     return b.Function(b.Bracket(b.Word(Spelled(r"\mathrm{D}", "D")), desk.box(node.y)), (along,))
 
 
@@ -275,7 +275,7 @@ def _(node: n.Definition, desk: Desk) -> b.Box:
 
 def function_name(name: str) -> Name:
     """The name of a function: one letter or LaTeX as typed, a word upright."""
-    if len(name) == 1 or any(c in name for c in "\\^{}") or parse(name).latex.startswith("\\") and "text" not in parse(name).latex and "mathrm" not in parse(name).latex:
+    if len(name) == 1 or name in GREEK or any(c in name for c in "\\^{}"):
         return parse(name)
     words = name.replace("-", "_").replace(" ", "_").split("_")
     clean = r"\,".join("".join(c for c in w if c.isascii() and c.isalnum()) for w in words)

@@ -63,7 +63,9 @@ class Legend:
     def column(self, name: Name, node: n.Symbol) -> None:
         """A column that is more than one scalar per row; axes that are printed as indices are explained there."""
         extra = [_describe(a) for a in node.axes if a != BATCH and a.name not in self._scope.indexed]
-        kind = {None: "of any shape" if self._scope.settled else "", 0: "", 1: "vector"}.get(node.rank, f"of rank {node.rank}")
+        kind = {None: "of any shape" if self._scope.settled else "", 0: "", 1: "vector"}.get(
+            node.rank, f"of rank {node.rank}"
+        )
         if not any(a.name == "batch" or a.source == a.name for a in node.axes):
             extra.append("one for all rows")
         if kind or extra:
@@ -101,7 +103,7 @@ class Legend:
             made.append((b.Letter(name), _SAYS, _about(cell)))
         return made
 
-    def _shape_rows(self) -> list[tuple[b.Box | None, Spelled, b.Box]]:
+    def _shape_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
         groups: dict[str, list[b.Box]] = {}
         for name, text in self._shapes.items():
             groups.setdefault(text, []).append(b.Letter(name))
@@ -130,7 +132,11 @@ def _says(axis: Axis, renamed: bool, own: bool) -> str:
     if axis.data:
         return f"indexes the data along {_describe(axis)}"
     if axis.mask or axis.source:
-        return f"indexes {axis.name}" + (f" of {axis.source}" if axis.source else "") + (f" (mask {axis.mask})" if axis.mask else "")
+        return (
+            f"indexes {axis.name}"
+            + (f" of {axis.source}" if axis.source else "")
+            + (f" (mask {axis.mask})" if axis.mask else "")
+        )
     return "" if own or renamed else f"indexes {axis.name}"
 
 
@@ -152,7 +158,17 @@ def _about(cell: Cell) -> b.Box:
     }
     if cell.kind not in ("parameter", "state"):
         return b.Word(words(kinds.get(cell.kind, cell.kind)))
-    parts: list[Any] = [b.Word(words(kinds[cell.kind] + (", positive" if cell.positive else "") + ", from ")), b.Literal(cell.initial)]
+    parts: list[Any] = [
+        b.Word(words(kinds[cell.kind] + (", positive" if cell.positive else "") + ", from ")),
+        b.Literal(cell.initial),
+    ]
     if cell.bounds is not None:
-        parts += [b.Word(words(" within ")), b.Word(Spelled("[", "[")), b.Literal(cell.bounds[0]), b.Word(Spelled(r",\, ", ", ")), b.Literal(cell.bounds[1]), b.Word(Spelled("]", "]"))]
+        parts += [
+            b.Word(words(" within ")),
+            b.Word(Spelled("[", "[")),
+            b.Literal(cell.bounds[0]),
+            b.Word(Spelled(r",\, ", ", ")),
+            b.Literal(cell.bounds[1]),
+            b.Word(Spelled("]", "]")),
+        ]
     return b.Listed(tuple(parts), Spelled(r"", ""))

@@ -15,8 +15,32 @@ class Spelled(NamedTuple):
     text: str
 
 
-_SMALL = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega".split()
-_CAPITAL = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
+_SMALL = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+]
+_CAPITAL = ["Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega"]
 GREEK = dict(zip(_SMALL, "αβγδϵζηθικλμνξπρστυφχψω", strict=True)) | dict(zip(_CAPITAL, "ΓΔΘΛΞΠΣΥΦΨΩ", strict=True))
 GREEK |= {"varepsilon": "ε", "vartheta": "ϑ", "varphi": "ϕ", "ell": "ℓ"}
 _FROM_UNICODE = {char: word for word, char in GREEK.items()}
@@ -120,7 +144,9 @@ def parse(name: str) -> Name:
     else:
         made = Name(spell(first))
         plural = len(words) > 1 and all(len(w) > 1 and w not in GREEK and w.isalpha() for w in words)
-        below = [Spelled(f"\\text{{{plain(' '.join(words))}}}", "_".join(words))] if plural else [spell(w) for w in words]
+        below = (
+            [Spelled(f"\\text{{{plain(' '.join(words))}}}", "_".join(words))] if plural else [spell(w) for w in words]
+        )
         made = made.below(*below)
     for mark in marks:
         made = _marked(made, mark)
@@ -241,7 +267,6 @@ class Letters:
         self._given[key] = candidate
         self._taken.update(_spellings(candidate, below))
         return candidate
-
 
     def give(self, key: Hashable, name: Name) -> None:
         """Gives a thing a name that another thing has already, because they are equal."""

@@ -9,6 +9,7 @@ from probrl.expr import definition as d
 from probrl.expr import nodes as n
 from probrl.expr.traversal import everything
 from probrl.printing import boxes as b
+from probrl.printing.functions import define
 from probrl.printing.layout import function_name, upright
 from probrl.printing.names import Spelled, in_role, parse
 
@@ -45,7 +46,7 @@ def _(notation: d.Apply, node: n.Definition, desk: Desk) -> b.Box:
     below = [desk.word_below(node, word) for word in notation.below]
     if (data := _reduces_data(node)) is not None:
         below.append(desk.data_of(data))
-    desk.define(node)
+    define(node, desk)
     return b.Function(b.Letter(name, tuple(below)), (args,))
 
 
@@ -82,7 +83,9 @@ def density(notation: d.Density, head: Any, desk: Desk, index: int | None = None
     """A distribution's name, in its role, over values and conditions; a dot stands for values that are not given."""
     owner = distribution_of(head, notation, index)
     name = desk.letters.claim(
-        ("model", owner, notation.name, notation.role), in_role(parse(notation.name), notation.role), f"another {notation.name}"
+        ("model", owner, notation.name, notation.role),
+        in_role(parse(notation.name), notation.role),
+        f"another {notation.name}",
     )
     letter: b.Box = b.Letter(name, desk.leads(owner))
     if notation.held:

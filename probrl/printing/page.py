@@ -16,6 +16,7 @@ from probrl.expr.ranks import settle
 from probrl.expr.traversal import children, everything, walk
 from probrl.printing import boxes as b
 from probrl.printing.desk import Desk
+from probrl.printing.functions import is_defined
 from probrl.printing.layout import EQUALS, lay
 from probrl.printing.legend import words
 from probrl.printing.names import Spelled
@@ -108,8 +109,8 @@ class Page:
         desk.legend.sizes_of(walk(*roots, through=everything))
         first = [x for x in shown if isinstance(x, n.Symbol) and x.depth is None]
         then = [x for x in shown if isinstance(x, n.State) or (isinstance(x, n.Number) and x.letter is not None)]
-        for x in (*first, *then):
-            lay(x, desk)
+        for leaf in (*first, *then):
+            lay(leaf, desk)
         for x in nodes:
             if isinstance(x, n.Definition) and isinstance(x.head, d.NamedHead):
                 desk.reserve(x)
@@ -117,14 +118,15 @@ class Page:
 
     def _printed(self, node: Expr) -> tuple[Expr, ...]:
         """The sub-formulas that appear on the page."""
-        if isinstance(node, n.Definition) and (Desk.asked_for(self._expand, node) or isinstance(node.head, d.NamedHead)):
+        if isinstance(node, n.Definition) and (
+            Desk.asked_for(self._expand, node) or isinstance(node.head, d.NamedHead)
+        ):
             return (node.body,)
         return children(node)
 
-
     def _shown(self, node: Expr) -> tuple[Expr, ...]:
         """The sub-formulas that appear on the page, the formulas of functions included."""
-        inside = (node.body,) if self._define and isinstance(node, n.Definition) and Desk.is_defined(node) else ()
+        inside = (node.body,) if self._define and isinstance(node, n.Definition) and is_defined(node) else ()
         return (*self._printed(node), *inside)
 
 

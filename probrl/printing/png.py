@@ -15,7 +15,12 @@ from probrl.printing.scope import Row
 
 
 def png(
-    expr: Expr, path: Any = None, expand: bool | Collection[str] = False, legend: bool = True, define: bool = True, **look: Any
+    expr: Expr,
+    path: Any = None,
+    expand: bool | Collection[str] = False,
+    legend: bool = True,
+    define: bool = True,
+    **look: Any,
 ) -> Any:
     """The formula as a picture.
 
@@ -48,7 +53,10 @@ def draw(rows: list[Row], path: Any = None, size: float = 14, dpi: int = 200) ->
     font = FontProperties(size=size, math_fontfamily="cm")
     parser = MathTextParser("path")
     pairs = [(left, _tall(right)) for left, right in pairs_of(rows)]
-    boxes = [[parser.parse(f"${side.strip()}$", dpi=72, prop=font) if side.strip() else None for side in pair] for pair in pairs]
+    boxes = [
+        [parser.parse(f"${side.strip()}$", dpi=72, prop=font) if side.strip() else None for side in pair]
+        for pair in pairs
+    ]
     gap, margin = 0.55 * size, 0.8 * size
     left_width = max((x[0].width for x in boxes if x[0]), default=0.0)
     right_width = max((x[1].width for x in boxes if x[1]), default=0.0)
@@ -61,9 +69,14 @@ def draw(rows: list[Row], path: Any = None, size: float = 14, dpi: int = 200) ->
     top = height - margin
     for (left, right), (tall, deep), sides in zip(pairs, heights, boxes, strict=True):
         base = top - (tall - deep)
-        for side, drawn, x in ((left, sides[0], margin + left_width - (sides[0].width if sides[0] else 0)), (right, sides[1], margin + left_width + space)):
+        for side, drawn, x in (
+            (left, sides[0], margin + left_width - (sides[0].width if sides[0] else 0)),
+            (right, sides[1], margin + left_width + space),
+        ):
             if drawn:
-                figure.text(x / width, base / height, f"${side.strip()}$", fontproperties=font, va="baseline", ha="left")
+                figure.text(
+                    x / width, base / height, f"${side.strip()}$", fontproperties=font, va="baseline", ha="left"
+                )
         top -= tall + gap
     target = io.BytesIO() if path is None else Path(path)
     figure.savefig(target, format="png", dpi=dpi)

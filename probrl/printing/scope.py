@@ -102,7 +102,7 @@ class Scope:
         self.lines.append(laid)
 
     # --- letters -----------------------------------------------------------------------------------------------
-    def column(self, node: n.Symbol) -> b.Box:
+    def column(self, node: n.Symbol) -> b.Letter:
         """The letter of a column, with the indices that the page shows."""
         below = self.indices(node.axes)
         plain = self.indices(node.axes, moved=False)
@@ -147,7 +147,10 @@ class Scope:
 
     def model(self, owner: Any, name: str, role: str = "live") -> b.Letter:
         """The letter of a distribution or a network in a role."""
-        return b.Letter(self.letters.claim(("model", owner, name, role), in_role(parse(name), role), f"another {name}"), self.leads(owner))
+        return b.Letter(
+            self.letters.claim(("model", owner, name, role), in_role(parse(name), role), f"another {name}"),
+            self.leads(owner),
+        )
 
     def network(self, node: n.Call) -> b.Box:
         """The letter of a network in a role, with the axes that it adds."""
@@ -166,14 +169,6 @@ class Scope:
     def leads(self, owner: Any) -> tuple[Spelled, ...]:
         """The indices of an ensemble's members."""
         return tuple(self.index(a) for a in getattr(owner, "lead", ()) or ())
-
-    def range(self, node: n.Range) -> b.Box:
-        """The index that runs along an axis."""
-        index = self.index(node.axis)
-        if node.of is not None:
-            of = node.of
-            self.later(("range", node), lambda: Row(b.Word(self.plain_index(node.axis)), Spelled(r" \text{ runs along } ", " runs along "), self.box(of), True))
-        return b.Word(index)
 
     def word_below(self, node: n.Definition, word: str) -> Spelled:
         """An option of a definition as it stands below its name: the letter of an axis, or a word."""
@@ -200,7 +195,9 @@ class Scope:
     def mask(self, axis: Axis, column: str) -> b.Letter:
         """The letter of a mask, explained by its column."""
         below = self.indices((axis,))
-        name = self.letters.claim(("mask", column, axis), parse("m"), f"the mask {column}", self.indices((axis,), moved=False))
+        name = self.letters.claim(
+            ("mask", column, axis), parse("m"), f"the mask {column}", self.indices((axis,), moved=False)
+        )
         letter = b.Letter(name, below)
         plain = b.Letter(name, self.indices((axis,), moved=False))
         self.later(("mask", column, axis), lambda: Row(plain, EQUALS, b.Letter(parse(column), plain.indices), True))

@@ -166,7 +166,9 @@ def _(box: b.Fraction) -> str:
 @write.register
 def _(box: b.Power) -> str:
     base, exponent = part(box.base, Prec.ATOM), write(box.exponent)
-    if isinstance(box.base, b.Letter) and box.base.name.raised or isinstance(box.base, b.Literal) and not base.isalnum():
+    if (isinstance(box.base, b.Letter) and box.base.name.raised) or (
+        isinstance(box.base, b.Literal) and not base.isalnum()
+    ):
         base = f"({base})"
     if exponent in ("2", "3"):
         return base + ("²" if exponent == "2" else "³")
@@ -190,7 +192,9 @@ def _(box: b.Big) -> str:
 
 @write.register
 def _(box: b.Function) -> str:
-    return part(box.head, Prec.ATOM) + f"({box.bar.text.join(', '.join(write(x) for x in group) for group in box.groups)})"
+    return (
+        part(box.head, Prec.ATOM) + f"({box.bar.text.join(', '.join(write(x) for x in group) for group in box.groups)})"
+    )
 
 
 @write.register

@@ -25,6 +25,7 @@ def corpus() -> dict[str, Expr]:
     V, Q, f, h = (Network(name, None) for name in (r"V_\phi", "Q", "f", "h"))
     eps, gamma = pr.constant("epsilon", 0.2), pr.constant("gamma", 0.99)
     alpha = pr.parameter("alpha", 0.2, positive=True)
+    bounded = pr.parameter("b", 0.1, bounds=(0.01, 100))
     noise, several = pr.noise(like=v), pr.noise(like=x, n=16, axis="k")
     members = n.Call(Q, "live", (s, a), 0, (I,))
     target = n.Call(Q, "target", (s, a), 0, (I,))
@@ -40,7 +41,8 @@ def corpus() -> dict[str, Expr]:
         "signs": -x * y + x * -y - (-2.0) + -(0.5 * z),
         "quotients": x / y / z + 1 / (x / y) + x * (y / z) - (-x) / y + x**-1,
         "powers": (x**2) ** 3 + x ** (y**2) + (-x) ** 2 + 2**x + pr.sqrt(x * y) + x**-0.5,
-        "functions": pr.exp(-x) * pr.log(x) + pr.tanh(x) ** 2 - pr.abs(x - y) * pr.floor(x) + pr.lgamma(x) / pr.digamma(y),
+        "functions": pr.exp(-x) * pr.log(x) + pr.tanh(x) ** 2 - pr.abs(x - y) * pr.floor(x),
+        "gammas": pr.lgamma(x) / pr.digamma(y) - pr.log(pr.exp(z)),
         "more functions": pr.sigmoid(x) + pr.softplus(y) * pr.sin(z) - pr.cos(x) * pr.sign(y),
         "numbers": x * 2 + 2 * x + 1e-8 + 2.0 * 3 + 1e20 * y,
         "extrema": pr.minimum(x * y, pr.clip(x, 1 - eps, 1 + eps) * y) + pr.maximum(x, pr.minimum(y, z)),
@@ -51,7 +53,8 @@ def corpus() -> dict[str, Expr]:
         "a masked mean": pr.mean(u * x) + pr.mean(x) + pr.data_min(u),
         "standardised": pr.mean(pr.standardize(u) * r) + pr.std(x),
         "members": pr.mean(((members - pr.stop_gradient(x + gamma * target.min())) ** 2).sum("i")),
-        "members again": pr.mean(members.max("i") - members.mean("i") + members.at(i=0)) + pr.mean(members.argmax().rename() * x),
+        "members again": pr.mean(members.max("i") - members.mean("i") + members.at(i=0)),
+        "best members": pr.mean(members.argmax() * x) - pr.mean(members.argmin() * x),
         "two axes": pr.mean((members * several).sum("i", "k")) + pr.mean((members + several).max("i").min("k")),
         "gather": table[a] * table.max("a") + pr.mean(table.argmax("a")) + table.at(a=table.argmin("a")),
         "rename": (members * members.rename(i="j")).sum("i", "j") + pr.sqnorm(table.to_event("a")),
@@ -59,8 +62,9 @@ def corpus() -> dict[str, Expr]:
         "range": (pr.index("k") * several).sum("k") + (n.Range(K, several) + several).max("k"),
         "noise": pr.sqnorm(v + noise) + pr.dot(noise, pr.noise(like=w)) + pr.noise(like=x, law="uniform"),
         "a subset": members.at(i=op.fresh_noise("subset", None, ((index_axis("i"), 2),), (2, 2))).sum("i"),
-        "networks": value + n.Call(V, "old", (s,), 0, ()) * n.Call(V, "frozen", (s,), 0, ()) - n.Call(V, "target", (x,), 0, ()),
-        "outputs": n.Item(outputs, 1, 2) + pr.sqnorm(n.Item(outputs, 0, 2)) + pr.sqnorm(n.Item(n.Call(f, "ema", (s,), 1, ()), 0, 2)),
+        "networks": value + role(V, "old", s) * role(V, "frozen", s) - role(V, "target", x) / role(V, "reference", s),
+        "outputs": n.Item(outputs, 1, 2) + pr.sqnorm(n.Item(outputs, 0, 2)),
+        "halves": pr.sqnorm(n.Item(n.Call(f, "ema", (s,), 1, ()), 0, 2)) * x,
         "stop": pr.stop_gradient(x * y) * x + pr.stop_gradient(pr.stop_gradient(z)),
         "a gradient": pr.dot(pr.grad(n.Call(V, "live", (v,), 0, ()) * x, v), w) + pr.grad(x * y, x),
         "a jvp": pr.sqnorm(pr.jvp(n.Call(f, "live", (v, x), 1, ()), {v: w, x: 1})),
@@ -70,13 +74,18 @@ def corpus() -> dict[str, Expr]:
         "advantages": pr.mean(gae * u) + pr.mean(gae),
         "two states": pr.mean(two[0] * two[1]),
         "restart": gae.at(time=0) + x,
-        "scalars": alpha * x - pr.state("m", 0.5) * pr.progress + pr.parameter("b", 0.1, bounds=(0.01, 100)) * pr.iteration,
+        "scalars": alpha * x - pr.state("m", 0.5) * pr.progress + bounded * pr.iteration,
         "names": (ratio * x).named("policy") + 0.5 * ratio - x.named("gamma") * gamma,
         "same letters": pr.constant("x", 1.0) * x + pr.constant("x", 2.0) * x.named("x"),
         "softmax": (pr.softmax(several) * pr.log_softmax(several + x)).sum("k") - pr.logsumexp(several),
         "sources": pr.mean(x) - pr.mean(pr.symbols("x", rank=0, data="expert") ** 2),
     }  # fmt: skip
     return {name: _settled(x) for name, x in found.items()}
+
+
+def role(net: Network, name: str, x: Expr) -> Expr:
+    """A network in a role."""
+    return n.Call(net, name, (x,), 0, ())
 
 
 def f_of(net: Network, x: Expr) -> Expr:

@@ -180,7 +180,7 @@ def _other_tuples(node: Expr, value: tuple[Any, ...]) -> Iterator[Any]:
 
 
 def normal(root: Expr) -> Expr:
-    """One formula for all that are the same but for the names of draws and for what is equal on paper and in the machine:
+    """One formula for all that differ only in the names of draws, and in what is equal on paper and in the machine:
     the association of sums and of products, and where in a pointwise formula it is read ahead."""
     noises = [x for x in walk(root) if isinstance(x, n.Noise)]
     number = {x: i for i, x in enumerate(dict.fromkeys(noises))}
