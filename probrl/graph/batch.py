@@ -49,11 +49,15 @@ class Columns:
         if key not in self._seen:
             self._check(batch)
             self._seen.add(key)
-        return [self._indicator(name, t) for name, t in zip(self.symbols, taken, strict=True)]
+        if not any(isinstance(t, Tensor) and t.dtype is torch.bool for t in taken):
+            return taken
+        floating = (t.dtype for t in taken if isinstance(t, Tensor) and t.is_floating_point())
+        dtype = next(floating, torch.get_default_dtype())
+        return [self._indicator(name, t, dtype) for name, t in zip(self.symbols, taken, strict=True)]
 
-    def _indicator(self, name: str, column: Any) -> Any:
-        boolean = isinstance(column, Tensor) and column.dtype is torch.bool and name not in self.masks
-        return column.to(torch.get_default_dtype()) if boolean else column
+    def _indicator(self, name: str, column: Any, dtype: torch.dtype) -> Any:
+        counts = name not in self.masks or name in self.numbers  # a column that is only a mask stays one
+        return column.to(dtype) if isinstance(column, Tensor) and column.dtype is torch.bool and counts else column
 
     def _missing(self, name: str, batch: Mapping[str, Any]) -> str:
         near = difflib.get_close_matches(name, list(batch), 1)
