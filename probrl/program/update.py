@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -142,7 +143,7 @@ def compiler(backend: str) -> Callable[[Any], Any] | None:
         return None
 
     def compile_with(function: Any) -> Any:
-        compiled = torch.compile(function, fullgraph=True, backend=backend, options={"guard_filter_fn": kept_guards})
+        compiled = torch.compile(own_code(function), fullgraph=True, backend=backend, options={"guard_filter_fn": kept_guards})
         state = {"broken": False}
 
         def call(bounds: Any, stopped: Any) -> Any:
@@ -161,6 +162,13 @@ def compiler(backend: str) -> Callable[[Any], Any] | None:
         return call
 
     return compile_with
+
+
+def own_code(method: Any) -> Any:
+    """A method with a code object of its own: what is compiled is kept by code object, and each program is another one."""
+    function = method.__func__
+    copy = FunctionType(function.__code__.replace(), function.__globals__, function.__name__, closure=function.__closure__)
+    return MethodType(copy, method.__self__)
 
 
 def kept_guards(guards: Any) -> list[bool]:

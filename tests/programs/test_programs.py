@@ -151,3 +151,17 @@ def test_priorities_come_back_per_row():
     metrics = declared.program.compile(backend="eager", seed=7)(declared.batch)
     assert metrics["priority"].shape == (12,)
     torch.testing.assert_close(metrics["priority"].mean() >= 0, torch.tensor(True))
+
+
+def test_many_programs_of_one_shape_do_not_share_what_is_compiled():
+    """Ten programs alike in everything but the rate: each runs its own, and none falls back."""
+    moved = []
+    x, y = pr.symbols("x y")
+    batch = {"x": torch.ones(4, 3), "y": torch.ones(4)}
+    for i in range(10):
+        torch.manual_seed(0)
+        f = pr.Deterministic("f | x", pr.mlp(3, 1))
+        before = tensors({"f": f})
+        pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f, optimizer=pr.SGD(0.1 * i)).compile(backend="aot_eager")(batch)
+        moved.append(distance(before, tensors({"f": f})))
+    torch.testing.assert_close(torch.tensor(moved), torch.arange(10) * moved[1])
