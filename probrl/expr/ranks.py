@@ -26,7 +26,15 @@ def _settle(roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
     nodes = list(walk(*roots, through=everything))
     ranks: dict[str, tuple[int, str]] = {}
     columns = [x for x in nodes if isinstance(x, n.Symbol) and x.depth is None]
+    axes: dict[str, n.Symbol] = {}
     for column in columns:
+        first = axes.setdefault(column.name, column)
+        if first.axes != column.axes:
+            known, other = (", ".join(map(str, c.axes)) for c in (first, column))
+            raise ExpressionError(
+                f"the symbol '{column.name}' is declared over ({known}) and over ({other}): one column has one declaration, "
+                "so use the same symbol, or name two columns"
+            )
         if column.rank is not None:
             _declare(ranks, column, column.rank, "its declaration")
     for node in nodes:

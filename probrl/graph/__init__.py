@@ -1,12 +1,10 @@
 """How a formula runs: lowered to a ``torch.fx`` graph, bound to tensors, compiled as one fused update."""
 
-from typing import Any
-
 from probrl.expr.base import install_reading
 from probrl.expr.digest import digest
-from probrl.graph import structure  # noqa: F401 - fills rules
 from probrl.graph.check import check
 from probrl.graph.function import Function, evaluate
+from probrl.graph.rules import axes, functions, leaves, pointwise, structure  # noqa: F401 - they fill the rules
 from probrl.graph.source import source
 
 install_reading("evaluate", evaluate)

@@ -39,7 +39,7 @@ class Function:
         lowering = Lowering(flat)
         lowering.hold(tuple(self.roots.values()))
         values = {name: lowering.lower(x) for name, x in self.roots.items()}
-        self.values = {name: lowering.numeric(v) for name, v in values.items()}
+        self.values = {name: lowering.laid_out(lowering.numeric(v), self.roots[name].type.axes) for name, v in values.items()}
         self.module = lowering.finish(tuple(v.node for v in self.values.values()))
         self.inputs = lowering.inputs
         self.arguments = [str(p.target) for p in self.module.graph.nodes if p.op == "placeholder"]
@@ -58,15 +58,12 @@ class Function:
     def bind(self, batch: Mapping[str, Any], generator: Generator | None = None,
              noise: Mapping[Expr, Tensor] | None = None, scalars: Mapping[Cell, Tensor] | None = None) -> dict[str, Any]:  # fmt: skip
         """Every argument but the networks, by name."""
-        bound = dict(zip((self._column_name(s) for s in self.inputs.columns), self.columns.take(batch), strict=True))
+        bound = dict(zip(self.inputs.targets.values(), self.columns.take(batch), strict=True))
         for cell, name in self.inputs.cells.items():
             bound[name] = scalars[cell] if scalars and cell in scalars else tensor_of(cell)
         if self.noises:
             bound.update(self.draws(batch, bound, generator, noise or {}))
         return bound
-
-    def _column_name(self, column: str) -> str:
-        return column
 
     def draws(self, batch: Mapping[str, Any], bound: Mapping[str, Any], generator: Generator | None,
               given: Mapping[Expr, Tensor]) -> dict[str, Tensor]:  # fmt: skip

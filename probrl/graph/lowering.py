@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
@@ -36,6 +37,7 @@ class Inputs:
 
     def __init__(self) -> None:
         self.columns: dict[str, n.Symbol] = {}
+        self.targets: dict[str, str] = {}  # of each column, the placeholder
         self.noises: dict[n.Noise, str] = {}
         self.cells: dict[Cell, str] = {}
         self.networks: dict[tuple[Network, str], str] = {}
@@ -61,6 +63,7 @@ class Lowering:
         self._memo: dict[Any, Any] = {}
         self.held: set[Expr] = set()
         self.roots: tuple[Expr, ...] = ()
+        self.drop: str | None = None
         self.recursions: dict[Expr, list[Value]] = {}
 
     # --- entry -------------------------------------------------------------------------------------------------
@@ -97,7 +100,8 @@ class Lowering:
         """An input of the graph, once."""
         known = self._placeholders.get((kind, key))
         if known is None:
-            unique, count = name, 1
+            name = unique = _identifier(name)
+            count = 1
             while unique in self._names:
                 count += 1
                 unique = f"{name}_{count}"
@@ -119,9 +123,7 @@ class Lowering:
         """The input through which a network in a role is called."""
         if net.module is None:
             raise ExpressionError(f"{net.name} is declared without a network, so it prints but cannot run: give it one")
-        node = self.placeholder(
-            "network", (net, role), _identifier(net.name if role == "live" else f"{net.name}_{role}")
-        )
+        node = self.placeholder("network", (net, role), net.name if role == "live" else f"{net.name}_{role}")
         self.inputs.networks[net, role] = str(node.target)
         return node
 
@@ -169,6 +171,17 @@ class Lowering:
             )
         return node
 
+    def lead(self, node: Any, count: int) -> Any:
+        """A node with dimensions of size 1 in front."""
+        for _ in range(count):
+            node = self.emit(torch.unsqueeze, node, 0)
+        return node
+
+    def spread(self, value: Value, axes: tuple[str, ...], rank: int | None = None) -> Any:
+        """The node of a value with a dimension for every one of the axes, of size 1 where it lacks the axis."""
+        node = self.align(value, axes, (value.rank or 0) if rank is None else rank)
+        return self.lead(node, next((i for i, a in enumerate(axes) if a in value.axes), len(axes)))
+
     def union(self, values: Sequence[Value]) -> tuple[tuple[str, ...], int]:
         """The axes and the rank that values have together, ordered so that the longest needs no view."""
         axes: tuple[str, ...] = ()
@@ -189,6 +202,13 @@ class Lowering:
         if like is not None and not like.number:
             return value._replace(node=self.emit(_as_number, value.node, like.node), boolean=False)
         return value._replace(node=self.emit(torch.Tensor.float, value.node), boolean=False)
+
+    def laid_out(self, value: Value, axes: Iterable[Axis]) -> Value:
+        """The value with its dimensions in the order that the type of its formula gives."""
+        ordered = tuple(a for a in self.names(axes) if a in value.axes)
+        if value.number or ordered == value.axes or len(ordered) != len(value.axes):
+            return value
+        return value._replace(node=self.align(value, ordered, value.rank or 0), axes=ordered)
 
     # --- masks -------------------------------------------------------------------------------------------------
     def mask(self, axes: Iterable[Axis]) -> Value | None:
@@ -276,4 +296,5 @@ def _hashable(value: Any) -> Any:
 def _identifier(name: str) -> str:
     text = "".join(c if c.isalnum() else "_" for c in name.replace("\\", ""))
     text = "_".join(part for part in text.split("_") if part)
-    return text if text[:1].isalpha() else f"n{text}"
+    text = text if text[:1].isalpha() else f"n{text}"
+    return f"{text}_" if keyword.iskeyword(text) else text

@@ -37,7 +37,7 @@ def _(node: n.Derivative, to: Lowering) -> Value:
     extra = tuple(dict.fromkeys(a for v, x in zip(tangents, primals, strict=True) for a in v.axes if a not in x.axes))
     aligned = []
     for v, x in zip(tangents, primals, strict=True):
-        view = v.node if v.number else _leading_view(v, (*extra, *x.axes), x.rank or 0, to)
+        view = v.node if v.number else to.spread(v, (*extra, *x.axes), x.rank or 0)
         aligned.append(
             to.emit(ops.tangent, view, x.node, 0 if v.number else len(extra))
             if not (v.number and extra)
@@ -56,14 +56,6 @@ def _widened(primal: Value, tangent: Expr, node: n.Derivative, to: Lowering) -> 
         return primal
     repeated = to.emit(ops.repeated, primal.node, tuple(to.size(a) for a in missing))
     return primal._replace(node=repeated, axes=(*missing, *primal.axes))
-
-
-def _leading_view(v: Value, axes: tuple[str, ...], rank: int, to: Lowering) -> Any:
-    node = to.align(v, axes, rank)
-    missing = next((i for i, a in enumerate(axes) if a in v.axes), len(axes))
-    for _ in range(missing):
-        node = to.emit(torch.unsqueeze, node, 0)
-    return node
 
 
 def _repeated(v: float, x: Any, extra: int) -> Any:
