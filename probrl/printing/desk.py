@@ -31,7 +31,6 @@ _POINTWISE = (
     n.Where,
     n.StopGradient,
     n.At,
-    n.Item,
     n.Shift,
 )
 _LAWS = {
@@ -82,6 +81,8 @@ class Desk(Scope):
             or (isinstance(node, n.Reduce) and isinstance(node.over, tuple))
         ):
             return lay(node, self)
+        if isinstance(node, n.Definition) and self.unfolds(node):
+            return self.box(node.body)
         coordinate = self.current_coordinate
         with self.coordinate(None):
             made = lay(node, self)
@@ -99,6 +100,10 @@ class Desk(Scope):
     def expands(self, node: n.Definition) -> bool:
         """Whether this page prints a definition by its body."""
         return self.asked_for(self._expand, node)
+
+    def unfolds(self, node: n.Definition) -> bool:
+        """Whether a definition's body stands in its place; draws and named values keep their letters."""
+        return self.expands(node) and not isinstance(node.head.notation(*node.args), (d.Drawn, d.Letter))
 
     def outside(self, node: Expr) -> b.Box:
         """The box of an argument: whole, whatever coordinate is open around it."""
@@ -131,7 +136,7 @@ class Desk(Scope):
     def definition(self, node: n.Definition) -> b.Box:
         """A definition by its notation, or by its body if the page expands it."""
         notation = node.head.notation(*node.args)
-        if self.expands(node) and not isinstance(notation, (d.Drawn, d.Letter)):
+        if self.unfolds(node):
             return self.box(node.body)
         return lay_notation(notation, node, self)
 
@@ -269,7 +274,7 @@ class Desk(Scope):
 
     def _repeated_letter(self, node: Expr) -> b.Box:
         key = ("repeated", node, self._scope(node))
-        here, left = self._lettered(key, node, parse("x").above(Spelled(r"\circ", "°")), "")
+        here, left = self._lettered(key, node, parse("z"), "")
 
         def line() -> Row:
             self._shared.discard(node)

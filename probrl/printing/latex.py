@@ -225,13 +225,12 @@ def _(box: b.Indexed) -> str:
     index = write(box.index)
     if box.brackets:
         return f"{part(box.x, Prec.ATOM)}{fence(index, '[', ']')}"
-    if isinstance(box.x, b.Letter):
-        name = box.x.full
-        return name.below(b.Spelled(index, index)).latex
-    base = part(box.x, Prec.ATOM)
-    if isinstance(box.x, b.Indexed) and not box.x.brackets:
-        base = fence(base)
-    return f"{base}_{{{index}}}"
+    x = box.x
+    while isinstance(x, b.Indexed) and not x.brackets:
+        x, index = x.x, f"{write(x.index)},{index}"
+    if isinstance(x, b.Letter):
+        return x.full.below(b.Spelled(index, index)).latex
+    return f"{part(x, Prec.ATOM)}_{{{index}}}"
 
 
 @write.register

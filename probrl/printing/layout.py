@@ -193,12 +193,10 @@ def _(node: n.Arg, desk: Desk) -> b.Box:
 @lay.register(n.At)
 def _(node: n.At, desk: Desk) -> b.Box:
     index = desk.outside(node.index)
-    axes = node.x.type.index
-    if not (len(axes) == 1 and axes[0].name == node.axis):
-        index = b.Relation(b.Word(desk.index(node.x.type.axis(node.axis))), EQUALS, index)
-    if isinstance(node.x, n.Rename) and node.x.source is None and node.x.target == node.axis and len(axes) == 1:
+    if isinstance(node.x, n.Rename) and node.x.source is None and node.x.target == node.axis:
         return b.Indexed(desk.box(node.x.x), index)  # the coordinate itself: f(s)[a]
-    return b.Indexed(desk.box(node.x), index)
+    which = b.Word(desk.index(node.x.type.axis(node.axis)))
+    return b.Indexed(desk.box(node.x), b.Relation(which, EQUALS, index))
 
 
 @lay.register(n.Rename)

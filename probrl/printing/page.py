@@ -24,7 +24,7 @@ from probrl.printing.scope import ALL_DATA, Row
 
 BECOMES = Spelled(r" \leftarrow ", " ← ")
 NOTHING = Spelled(r"\quad ", "  ")
-LONG = 2000  # nodes, counted as a tree: beyond it, what occurs twice gets a letter
+LONG, LONG_EXPANDED = 2000, 150  # nodes, counted as a tree: beyond, what occurs twice gets a letter
 _DATA = {"D": ALL_DATA, "B": Spelled(r"\mathcal{B}", "ℬ")}
 
 
@@ -105,7 +105,8 @@ class Page:
         nodes = list(walk(*roots, through=self._printed))
         shown = list(walk(*roots, through=self._shown))
         indexed = {x.axis for x in shown if isinstance(x, (n.Recursion, n.Shift))}
-        desk = Desk(self._expand, indexed, _repeated(roots, nodes, self._printed), settled, self._define)
+        repeated = _repeated(roots, nodes, self._printed, LONG_EXPANDED if self._expand else LONG)
+        desk = Desk(self._expand, indexed, {x for x in repeated if not self._is_short(x)}, settled, self._define)
         desk.legend.sizes_of(walk(*roots, through=everything))
         first = [x for x in shown if isinstance(x, n.Symbol) and x.depth is None]
         then = [x for x in shown if isinstance(x, n.State) or (isinstance(x, n.Number) and x.letter is not None)]
@@ -124,6 +125,13 @@ class Page:
             return (node.body,)
         return children(node)
 
+    def _is_short(self, node: Expr) -> bool:
+        """Whether a formula prints as a letter or a name of its own anyway."""
+        if isinstance(node, n.Definition):
+            unfolds = Desk.asked_for(self._expand, node)
+            return not unfolds or isinstance(node.head.notation(*node.args), (d.Drawn, d.Letter))
+        return isinstance(node, (n.Recursion, n.Call))
+
     def _shown(self, node: Expr) -> tuple[Expr, ...]:
         """The sub-formulas that appear on the page, the formulas of functions included."""
         inside = (node.body,) if self._define and isinstance(node, n.Definition) and is_defined(node) else ()
@@ -140,7 +148,7 @@ def _boxed(x: Any, desk: Desk) -> b.Box | None:
     return x(desk) if callable(x) else x
 
 
-def _repeated(roots: list[Expr], nodes: list[Expr], through: Callable[[Expr], tuple[Expr, ...]]) -> set[Expr]:
+def _repeated(roots: list[Expr], nodes: list[Expr], through: Callable[[Expr], tuple[Expr, ...]], long: int) -> set[Expr]:
     """The sub-formulas that get a letter because the page would be very long without."""
     size: dict[Expr, int] = {}
     parents: dict[Expr, int] = {}
@@ -149,7 +157,6 @@ def _repeated(roots: list[Expr], nodes: list[Expr], through: Callable[[Expr], tu
         size[x] = 1 + sum(size[p] for p in parts)
         for p in parts:
             parents[p] = parents.get(p, 0) + 1
-    if sum(size[r] for r in roots) < LONG:
+    if sum(size[r] for r in roots) < long:
         return set()
-    own = (n.Recursion, n.Definition, n.Call)
-    return {x for x in nodes if parents.get(x, 0) > 1 and size[x] > 12 and not isinstance(x, own)}
+    return {x for x in nodes if parents.get(x, 0) > 1 and size[x] > 8}

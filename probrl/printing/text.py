@@ -100,6 +100,7 @@ def _values(expr: Expr, batch: Any) -> list[str]:
 
 
 def _number(value: Any) -> str:
+    value = value.detach()
     if getattr(value, "ndim", 0) == 0:
         return f"{float(value):.6g}"
     return f"{float(value.double().mean()):.6g} on average, from {float(value.min()):.6g} to {float(value.max()):.6g}"
@@ -222,11 +223,12 @@ def _(box: b.Indexed) -> str:
     index = write(box.index)
     if box.brackets:
         return f"{part(box.x, Prec.ATOM)}[{index}]"
-    if isinstance(box.x, b.Letter):
-        return box.x.full.below(b.Spelled(index, index)).text
-    base = part(box.x, Prec.ATOM)
-    if isinstance(box.x, b.Indexed) and not box.x.brackets:
-        base = f"({base})"
+    x = box.x
+    while isinstance(x, b.Indexed) and not x.brackets:
+        x, index = x.x, f"{write(x.index)},{index}"
+    if isinstance(x, b.Letter):
+        return x.full.below(b.Spelled(index, index)).text
+    base = part(x, Prec.ATOM)
     return f"{base}_{index}" if len(index) == 1 else f"{base}_{{{index}}}"
 
 

@@ -78,7 +78,7 @@ def corpus() -> dict[str, Expr]:
         "names": (ratio * x).named("policy") + 0.5 * ratio - x.named("gamma") * gamma,
         "same letters": pr.constant("x", 1.0) * x + pr.constant("x", 2.0) * x.named("x"),
         "softmax": (pr.softmax(several) * pr.log_softmax(several + x)).sum("k") - pr.logsumexp(several),
-        "sources": pr.mean(x) - pr.mean(pr.symbols("x", rank=0, data="expert") ** 2),
+        "sources": pr.mean(x) - pr.mean(pr.symbols("e", rank=0, data="expert") ** 2),
     }  # fmt: skip
     return {name: _settled(x) for name, x in found.items()}
 
