@@ -1,0 +1,83 @@
+"""Axes: entries, names, events, values side by side; names for values; the stop of a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from probrl.errors import ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.axes import Axis, index_axis
+from probrl.expr.base import Expr, show
+from probrl.expr.definition import NamedHead
+from probrl.expr.lifting import lift
+from probrl.expr.reductions import only_index
+
+
+def arg(op: str, x: Expr, axis: str | None) -> Expr:
+    """The index of the extremum along an index axis."""
+    return n.Arg(op, x, axis or only_index(x, f"arg{op}"))
+
+
+def at(x: Expr, **indices: Any) -> Expr:
+    """The entries at indices of named axes."""
+    for axis, index in indices.items():
+        x = n.At(x, axis, lift(index))
+    return x
+
+
+def getitem(x: Expr, index: Any) -> Expr:
+    """``x[i]``: along the axis that the index is named after, else along the only index axis."""
+    if isinstance(index, (slice, tuple)):
+        raise ExpressionError(f"{show(x)}[...]: axes are named, so index one of them: x.at(axis=i)")
+    index = lift(index)
+    if isinstance(index, n.Symbol) and any(index.name == a.name for a in x.type.index):
+        return n.At(x, index.name, index)
+    return n.At(x, only_index(x, "at"), index)
+
+
+def rename(x: Expr, **names: str) -> Expr:
+    """The same value with axes called otherwise."""
+    for source, target in names.items():
+        x = n.Rename(x, source, target)
+    return x
+
+
+def to_event(x: Expr, axis: str) -> Expr:
+    """An index axis as the last dimension of the event."""
+    return n.Rename(x, axis, None)
+
+
+def to_axis(x: Expr, axis: str) -> Expr:
+    """The last dimension of the event as an index axis."""
+    return n.Rename(x, None, axis)
+
+
+def index(axis: str | Axis) -> Expr:
+    """0, 1, 2, ... along an axis."""
+    return n.Range(axis if isinstance(axis, Axis) else index_axis(axis), None)
+
+
+def stack(items: Iterable[Any], axis: str) -> Expr:
+    """Values side by side along a new index axis."""
+    return n.Join(tuple(lift(i) for i in items), index_axis(axis))
+
+
+def concatenate(*items: Any) -> Expr:
+    """Scalars and vectors one after another in one event."""
+    return n.Join(tuple(lift(i) for i in items), None)
+
+
+def named(x: Expr, name: str) -> Expr:
+    """The same value under a name of its own."""
+    return n.Definition(NamedHead(name), (x,))
+
+
+def stop_gradient(x: Any) -> Any:
+    """The value, through which no gradient passes; of an applied distribution, the one with its parameters held."""
+    if hasattr(x, "held"):
+        return x.held()
+    if isinstance(x, tuple):
+        held = [stop_gradient(i) for i in x]
+        return type(x)(*held) if hasattr(x, "_fields") else tuple(held)
+    return n.StopGradient(lift(x))
