@@ -8,7 +8,10 @@ from typing import Any
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
-from probrl.expr.operators import lift
+from probrl.expr.definition import NamedHead
+from probrl.expr.operators import lift, mean
+from probrl.expr.traversal import everything
+from probrl.expr.traversal import walk as walk_nodes
 from probrl.graph.optimizers import Adam, Optimizer
 from probrl.program import checks
 from probrl.program.wrt import Moved, moved_by
@@ -283,12 +286,8 @@ class Assign(Step):
 
 def terms(loss: Expr) -> Mapping[str, Expr]:
     """The terms of a loss that have a name, as they go into the metrics."""
-    from probrl.expr.definition import NamedHead
-    from probrl.expr.operators import mean
-    from probrl.expr.traversal import everything, walk
-
     found: dict[str, Expr] = {}
-    for node in walk(loss, through=everything):
+    for node in walk_nodes(loss, through=everything):
         if isinstance(node, n.Definition) and isinstance(node.head, NamedHead) and node is not loss:
             if node.type.rank in (0, None) and not node.type.index:
                 found[node.head.name] = mean(node) if node.type.data else node

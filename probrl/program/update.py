@@ -143,7 +143,9 @@ def compiler(backend: str) -> Callable[[Any], Any] | None:
         return None
 
     def compile_with(function: Any) -> Any:
-        compiled = torch.compile(own_code(function), fullgraph=True, backend=backend, options={"guard_filter_fn": kept_guards})
+        compiled = torch.compile(
+            own_code(function), fullgraph=True, backend=backend, options={"guard_filter_fn": kept_guards}
+        )
         state = {"broken": False}
 
         def call(bounds: Any, stopped: Any) -> Any:
@@ -167,7 +169,9 @@ def compiler(backend: str) -> Callable[[Any], Any] | None:
 def own_code(method: Any) -> Any:
     """A method with a code object of its own: what is compiled is kept by code object, and each program is another one."""
     function = method.__func__
-    copy = FunctionType(function.__code__.replace(), function.__globals__, function.__name__, closure=function.__closure__)
+    copy = FunctionType(
+        function.__code__.replace(), function.__globals__, function.__name__, closure=function.__closure__
+    )
     return MethodType(copy, method.__self__)
 
 
