@@ -30,6 +30,7 @@ class Train:
         device: where it runs.
         backend: of the compiled update.
         progress: a progress bar; by default where standard error is a terminal.
+        threads: how many torch computes with; by default one for small networks.
         eval_episodes: how many episodes are played at the end; 0 for none.
     """
 
@@ -40,6 +41,7 @@ class Train:
     device: str = "cpu"
     backend: Literal["auto", "inductor", "eager"] = "auto"
     progress: bool | None = None
+    threads: int | None = None
     eval_episodes: int = 20
 
 
@@ -87,7 +89,7 @@ def train(words: list[str]) -> None:
     run = (
         chosen.run or f"runs/{chosen.env_id.replace('/', '-')}__{name}__{chosen.seed}__{time.strftime('%Y%m%d-%H%M%S')}"
     )
-    settings = Settings(chosen.seed, chosen.device, chosen.backend, run, chosen.progress)
+    settings = Settings(chosen.seed, chosen.device, chosen.backend, run, chosen.progress, chosen.threads)
     agent = Agent(cls(**dataclasses.asdict(getattr(chosen, name))), chosen.env_id, settings)
     agent.keep_in(run)
     try:
@@ -144,7 +146,7 @@ def list_all(words: list[str]) -> None:
 
 def with_hyper(command: type[Any], hyper: type[Any], name: str) -> type[Any]:
     """The flags of a command and, below them, those of an algorithm."""
-    field = (name, tyro.conf.OmitArgPrefixes[hyper], dataclasses.field(default_factory=hyper))  # type: ignore[valid-type]
+    field = (name, tyro.conf.OmitArgPrefixes[hyper], dataclasses.field(default_factory=hyper))  # type: ignore[misc, valid-type]
     both = dataclasses.make_dataclass(command.__name__, [field], bases=(command,), frozen=True)
     both.__doc__ = command.__doc__
     return both

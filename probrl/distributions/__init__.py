@@ -18,6 +18,5 @@ from probrl.distributions.uniform import Subset, Uniform
 
 __all__ = [
     "Bernoulli", "Beta", "Categorical", "Deterministic", "Distribution", "Mixture", "MultiDiscrete", "MultivariateNormal",
-    "Normal", "OneHot", "Product", "Subset", "TanhNormal", "Uniform", "ensemble", "expect", "given",
-    "lift",
+    "Normal", "OneHot", "Product", "Subset", "TanhNormal", "Uniform", "ensemble", "expect", "given", "lift",
 ]  # fmt: skip

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from probrl.distributions.heads import Divergence, Draw, LogProb, Moment, Prob, Source
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis, index_axis
 from probrl.expr.base import Expr, show
 from probrl.expr.operators import lift
-from probrl.distributions.heads import Divergence, Draw, LogProb, Moment, Prob, Source
 
 
 class Applied:
@@ -35,7 +35,7 @@ class Applied:
     @property
     def parameters(self) -> dict[str, Expr]:
         """The parameters of the family, by name, as expressions."""
-        return self.dist.parameters_of(self.role, self.args, self.is_held)  # type: ignore[no-any-return]
+        return self.dist.parameters_of(self.role, self.args, self.is_held)
 
     def log_prob(self, *values: Any, **named: Any) -> Expr:
         """The logarithm of the density of a value: a scalar per row.
@@ -72,7 +72,9 @@ class Applied:
             ExpressionError: when the other is of another family or has another support.
         """
         if not isinstance(other, Applied):
-            raise ExpressionError(f"{self!r}.kl({other!r}): the other one is an applied distribution too, as in pi.old(s).kl(pi(s))")
+            raise ExpressionError(
+                f"{self!r}.kl({other!r}): the other one is an applied distribution too, as in pi.old(s).kl(pi(s))"
+            )
         self.dist.comparable(self, other)
         p, q = Source(self.dist, self.role, self.is_held), Source(other.dist, other.role, other.is_held)
         return n.Definition(Divergence(p, q, len(self.args)), (*self.args, *other.args))
@@ -89,7 +91,9 @@ class Applied:
             gradient: "straight-through" lets the gradient of a discrete value pass to its probabilities.
         """
         if (count is None) != (axis is None):
-            raise ExpressionError(f"{self!r}.draw(16, 'k'): the number of draws and the name of the new axis go together")
+            raise ExpressionError(
+                f"{self!r}.draw(16, 'k'): the number of draws and the name of the new axis go together"
+            )
         extra: tuple[tuple[Axis, int], ...] = () if axis is None or count is None else ((index_axis(axis), int(count)),)
         self.dist.drawable(self, gradient)
         noises = self.dist.noises(self.parameters, extra, None if per is None else lift(per))
@@ -101,9 +105,14 @@ class Applied:
         return Applied(self.dist, self.role, self.args, True)
 
     def _no_value(self, *other: Any) -> Any:
-        raise ExpressionError(f"{self!r} is a distribution, not a value: draw one, {self!r}.draw(), or ask for .log_prob(x), .mean(), .entropy()")
+        raise ExpressionError(
+            f"{self!r} is a distribution, not a value: draw one, {self!r}.draw(), or ask for .log_prob(x), "
+            ".mean(), .entropy()"
+        )
 
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __pow__ = __neg__ = _no_value
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __pow__ = __neg__ = (
+        _no_value
+    )
     __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = __float__ = _no_value
 
     def _moment(self, op: str) -> Expr:

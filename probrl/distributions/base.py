@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - the switch of pixyz's memory comes before its classes
 """Where pixyz comes in: the base class of every distribution, which is a pixyz distribution too."""
 
 from __future__ import annotations
@@ -37,7 +38,16 @@ from pixyz.losses import LogProb as PixyzLogProb
 from pixyz.losses import Prob as PixyzProb
 from pixyz.losses.losses import Loss as PixyzLoss
 
-__all__ = ["CACHE_IS_OFF", "Distribution", "PixyzBase", "PixyzDistribution", "PixyzLogProb", "PixyzLoss", "PixyzProb", "PixyzProduct"]
+__all__ = [
+    "CACHE_IS_OFF",
+    "Distribution",
+    "PixyzBase",
+    "PixyzDistribution",
+    "PixyzLogProb",
+    "PixyzLoss",
+    "PixyzProb",
+    "PixyzProduct",
+]
 
 
 class Distribution(Conditional, Exchange, PixyzBase):
@@ -85,7 +95,10 @@ class Distribution(Conditional, Exchange, PixyzBase):
     ):
         exprs = {k: lift(v) for k, v in (given or {}).items() if v is not None}
         if declaration is None and not exprs:
-            raise ExpressionError(f"pr.{type(self).__name__} is declared by its variables and conditions, as in pr.{type(self).__name__}('a | s', network)")
+            raise ExpressionError(
+                f"pr.{type(self).__name__} is declared by its variables and conditions, as in "
+                f"pr.{type(self).__name__}('a | s', network)"
+            )
         declared = declare(declaration or "x")
         PixyzBase.__init__(self, list(declared.variables), list(declared.conditions), name or self.default_name)
         self.declaration, self.notation = declared, name or self.default_name
@@ -93,7 +106,9 @@ class Distribution(Conditional, Exchange, PixyzBase):
         self.lead, self.given = tuple(lead), tuple(exprs.values())
         self._function: Callable[..., Any] | None = None
         if exprs and (network is not None or set(exprs) != set(self.keys)):
-            raise ExpressionError(f"pr.{type(self).__name__} takes a network, or all of {', '.join(f'{k}=' for k in self.keys)}")
+            raise ExpressionError(
+                f"pr.{type(self).__name__} takes a network, or all of {', '.join(f'{k}=' for k in self.keys)}"
+            )
         module: nn.Module | None = None
         if isinstance(network, nn.Module):
             adopted = adopt(network, len(declared.conditions))
@@ -101,7 +116,9 @@ class Distribution(Conditional, Exchange, PixyzBase):
         elif callable(network):
             self._function = network
         elif network is not None:
-            raise ExpressionError(f"{network!r} is no network: pr.{type(self).__name__} takes a torch module or a function of expressions")
+            raise ExpressionError(
+                f"{network!r} is no network: pr.{type(self).__name__} takes a torch module or a function of expressions"
+            )
         self.handle = Network(self.notation, module, self)
 
     def log_prob(self, *args: Any, exact: bool = True, **kwargs: Any) -> Any:

@@ -79,4 +79,3 @@ class Bernoulli(Distribution):
     def transform(self, noises: tuple[Expr, ...], parameters: dict[str, Expr], gradient: str | None = None) -> Expr:
         """1 where u < sigmoid(l), with uniform u."""
         return noises[0] < sigmoid(parameters["logits"])
-

@@ -118,7 +118,9 @@ class Beta(Distribution):
         """(alpha - 1) / (alpha + beta - 2), for concentrations above 1."""
         return (concentration1 - 1) / (concentration1 + concentration0 - 2)
 
-    def noises(self, parameters: dict[str, Expr], extra: tuple[tuple[Axis, int], ...], per: Expr | None) -> tuple[Expr, ...]:
+    def noises(
+        self, parameters: dict[str, Expr], extra: tuple[tuple[Axis, int], ...], per: Expr | None
+    ) -> tuple[Expr, ...]:
         shape = self.like(parameters, per)
         tries = (*extra, (index_axis("try"), TRIES))
         return tuple(fresh_noise(law, shape, tries) for _ in range(2) for law in ("normal", "uniform"))

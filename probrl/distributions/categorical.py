@@ -100,7 +100,10 @@ class Categorical(Discrete):
         super().__init__(declaration, network, name=name, given={"logits": logits}, **options)
         self.axis = axis or self.variable
         if self.given and not any(a.name == self.axis for a in self.given[0].type.index):
-            raise ExpressionError(f"pr.Categorical(logits={show(self.given[0])}): say along which index axis its classes lie, as in axis='k'")
+            raise ExpressionError(
+                f"pr.Categorical(logits={show(self.given[0])}): say along which index axis its classes lie, as "
+                "in axis='k'"
+            )
 
     def log_density(self, x: Expr, *, logits: Expr) -> Expr:  # type: ignore[override]
         """log p(a) = log softmax(l)_a."""
@@ -131,7 +134,10 @@ class Categorical(Discrete):
             if value.is_floating_point() and value.dim() == logits.dim() and value.shape[-1] == logits.shape[-1]:
                 return self.formula("log_density", {"logits": logits}, (value.argmax(-1),))
             if value.is_floating_point():
-                raise DataError(f"{self.notation} distributes classes: '{self.variable}' is of {value.dtype}; give integers, or one-hot rows")
+                raise DataError(
+                    f"{self.notation} distributes classes: '{self.variable}' is of {value.dtype}; give "
+                    "integers, or one-hot rows"
+                )
         return super().get_log_prob(x_dict, *args, **kwargs)
 
 
@@ -157,7 +163,15 @@ class OneHot(Discrete):
     distribution_torch_class = torch.distributions.OneHotCategorical
     axis = "class"
 
-    def __init__(self, declaration: str | None = None, network: Any = None, *, logits: Any = None, name: str | None = None, **options: Any):
+    def __init__(
+        self,
+        declaration: str | None = None,
+        network: Any = None,
+        *,
+        logits: Any = None,
+        name: str | None = None,
+        **options: Any,
+    ):
         super().__init__(declaration, network, name=name, given={"logits": logits}, rank=1, **options)
 
     def log_density(self, x: Expr, *, logits: Expr) -> Expr:  # type: ignore[override]
@@ -184,7 +198,9 @@ class OneHot(Discrete):
 
     def drawable(self, applied: Applied, gradient: str | None) -> None:
         if gradient not in (None, "straight-through"):
-            raise ExpressionError(f"{applied!r}.draw(gradient={gradient!r}): write gradient='straight-through', or leave it out")
+            raise ExpressionError(
+                f"{applied!r}.draw(gradient={gradient!r}): write gradient='straight-through', or leave it out"
+            )
 
     def transform(self, noises: tuple[Expr, ...], parameters: dict[str, Expr], gradient: str | None = None) -> Expr:
         """The one-hot vector of argmax_k (l_k + g_k)."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from probrl.distributions.applied import Applied
 from probrl.distributions.declaration import Declaration
 from probrl.distributions.heads import data_axes
+from probrl.distributions.roles import Roles
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis
@@ -17,10 +18,8 @@ from probrl.expr.base import Expr, show
 from probrl.expr.operators import fresh_noise, lift, stop_gradient, sum_event
 from probrl.expr.state import Network
 
-COPIED = ("old", "target", "ema", "reference")  # the roles that have tensors of their own
 
-
-class Conditional:
+class Conditional(Roles):
     """A conditional distribution as the language sees it; a family adds its formulas.
 
     A family gives ``keys``, ``from_network``, ``log_density`` and, where they exist in closed form, ``entropy_of``,
@@ -47,7 +46,9 @@ class Conditional:
         if any(isinstance(a, Expr) for a in found) or not (found or self.declaration.conditions):
             return self.applied(self.arguments(args, kwargs))
         if any(isinstance(a, Applied) for a in found):
-            raise ExpressionError(f"{self.notation}({', '.join(map(repr, found))}): a condition is a value; draw one, as in pi(s).draw()")
+            raise ExpressionError(
+                f"{self.notation}({', '.join(map(repr, found))}): a condition is a value; draw one, as in pi(s).draw()"
+            )
         return super().__call__(*args, **kwargs)  # type: ignore[misc]
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Expr, ...]:
@@ -72,6 +73,11 @@ class Conditional:
         """The distribution at conditions."""
         return Applied(self.owner, self.role, args)
 
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The function of expressions that gives the parameters, where there is no network."""
+        return self.__dict__.get("_function")
+
     # --- parameters as expressions -----------------------------------------------------------------------------
     def raw(self, role: str, args: tuple[Expr, ...]) -> Any:
         """What the network puts out, as an expression (a tuple when it has several outputs)."""
@@ -90,7 +96,9 @@ class Conditional:
             return self.recorded(args)
         if self.function is not None:
             if role not in ("live", "frozen"):
-                raise ExpressionError(f"{self.notation}.{role}: it has no network of its own; take the role of the one it is made of")
+                raise ExpressionError(
+                    f"{self.notation}.{role}: it has no network of its own; take the role of the one it is made of"
+                )
             found = self.from_expressions(self.function(*args))
             held = held or role == "frozen"
         elif self.given:
@@ -164,10 +172,15 @@ class Conditional:
         if named:
             unknown = [k for k in named if k not in self.declaration.variables]
             if unknown or values:
-                raise ExpressionError(f"{applied!r} distributes {', '.join(self.declaration.variables)}: name those, or give them in order")
+                raise ExpressionError(
+                    f"{applied!r} distributes {', '.join(self.declaration.variables)}: name those, or give "
+                    "them in order"
+                )
             values = tuple(named[v] for v in self.declaration.variables if v in named)
         if len(values) != len(self.declaration.variables):
-            raise ExpressionError(f"{applied!r}.log_prob takes {', '.join(self.declaration.variables)} and got {len(values)} values")
+            raise ExpressionError(
+                f"{applied!r}.log_prob takes {', '.join(self.declaration.variables)} and got {len(values)} values"
+            )
         ordered = tuple(lift(v) for v in values)
         for value, rank in zip(ordered, self.ranks, strict=True):
             self.accepts(value, rank, applied)
@@ -178,7 +191,8 @@ class Conditional:
         if value.type.rank is not None and value.type.rank != rank and not isinstance(value, n.Number):
             kind = {0: "scalars", 1: "vectors"}.get(rank, f"values of rank {rank}")
             raise ExpressionError(
-                f"{applied!r}.log_prob({show(value)}): {self.article} of {kind} got a {value.type}; declare it with rank="
+                f"{applied!r}.log_prob({show(value)}): {self.article} of {kind} got a {value.type}; declare it "
+                "with rank="
                 f"{value.type.rank}, or the value with pr.symbols('...', rank={rank})"
             )
 
@@ -201,12 +215,18 @@ class Conditional:
         if gradient is not None:
             raise ExpressionError(
                 f"{applied!r}.draw(gradient={gradient!r}): only a one-hot draw has a straight-through gradient; "
-                + ("this draw is reparameterised, so gradients pass already" if self.reparameterised else "declare it as pr.OneHot")
+                + (
+                    "this draw is reparameterised, so gradients pass already"
+                    if self.reparameterised
+                    else "declare it as pr.OneHot"
+                )
             )
         if applied.role == "behavior" and self.given:
             raise ExpressionError(f"{applied!r} has no recorded parameters")
 
-    def noises(self, parameters: dict[str, Expr], extra: tuple[tuple[Axis, int], ...], per: Expr | None) -> tuple[Expr, ...]:
+    def noises(
+        self, parameters: dict[str, Expr], extra: tuple[tuple[Axis, int], ...], per: Expr | None
+    ) -> tuple[Expr, ...]:
         """The fresh noise of one draw."""
         return (fresh_noise(self.law, self.like(parameters, per), extra),)
 
@@ -231,106 +251,11 @@ class Conditional:
         """A draw of a distribution without conditions."""
         if self.declaration.conditions:
             names = ", ".join(self.declaration.conditions)
-            raise ExpressionError(f"{self.notation} is declared as '{self.declaration}': apply it first, as in {self.notation}({names}).draw()")
-        return self.applied(self.given).draw(*args, **kwargs)  # type: ignore[no-any-return]
-
-    # --- roles -------------------------------------------------------------------------------------------------
-    role = "live"
-
-    @property
-    def owner(self) -> Any:
-        """The distribution that owns the parameters: itself, unless it is a role of another."""
-        return self.__dict__["_owner"][0] if "_owner" in self.__dict__ else self
-
-    @property
-    def function(self) -> Callable[..., Any] | None:
-        """The function of expressions that gives the parameters, where there is no network."""
-        return self.__dict__.get("_function")
-
-    @property
-    def networks(self) -> tuple[Network, ...]:
-        """The networks whose copies belong to the role."""
-        return (self.handle,)
-
-    def in_role(self, role: str) -> Any:
-        """The same declaration with the parameters of a role; it registers nothing."""
-        owner = self.owner
-        if role == "live":
-            return owner
-        views = owner.__dict__.setdefault("_views", {})
-        if role not in views:
-            view = object.__new__(type(owner))
-            nn.Module.__init__(view)
-            kept = {k: v for k, v in owner.__dict__.items() if k not in view.__dict__ and k not in ("_views",)}
-            view.__dict__.update(kept, role=role, _owner=(owner,), _graph=None, _dist=None)
-            view.__dict__["_name"] = f"{owner._name}^{{{role}}}"
-            views[role] = view
-        return views[role]
-
-    @property
-    def behavior(self) -> Any:
-        """What was said when the action was taken: columns of the batch."""
-        return self.in_role("behavior")
-
-    @property
-    def old(self) -> Any:
-        """A copy of the parameters that only Snapshot moves."""
-        return self.in_role("old")
-
-    @property
-    def target(self) -> Any:
-        """A copy of the parameters that Polyak or Snapshot moves."""
-        return self.in_role("target")
-
-    @property
-    def ema(self) -> Any:
-        """A copy of the parameters that Polyak moves."""
-        return self.in_role("ema")
-
-    @property
-    def reference(self) -> Any:
-        """A copy of the parameters as they were at the start."""
-        return self.in_role("reference")
-
-    @property
-    def frozen(self) -> Any:
-        """The live parameters, held still; gradients still pass to the inputs."""
-        return self.in_role("frozen")
-
-    def role_tensors(self, role: str) -> dict[str, Tensor]:
-        """The parameters and buffers of the network in a role, by their names in the network.
-
-        Copies are made on demand, equal to the live values, and stay the same tensors: whoever moves a role writes
-        into them.
-        """
-        owner = self.owner
-        module = owner.handle.module
-        if not isinstance(module, nn.Module):
-            return {}
-        live = dict(module.named_parameters(remove_duplicate=False))
-        live.update(module.named_buffers(remove_duplicate=False))
-        if role == "live":
-            return live
-        if role == "frozen":
-            return {k: v.detach() for k, v in live.items()}
-        if role not in COPIED:
-            raise ExpressionError(f"{self.notation}.{role}: this role has no parameters; those with copies are {', '.join(COPIED)}")
-        copies: dict[str, dict[str, Tensor]] = owner.handle.copies
-        if role not in copies:
-            made: dict[int, Tensor] = {}  # tied parameters stay tied
-            copies[role] = {k: made.setdefault(id(v), v.detach().clone()) for k, v in live.items()}
-        return copies[role]
-
-    def role_state_dict(self) -> dict[str, Tensor]:
-        """The copies that roles own, by role and name: what a checkpoint stores beside ``state_dict()``."""
-        copies = self.owner.handle.copies
-        return {f"{role}.{k}": v for role, tensors in copies.items() for k, v in tensors.items()}
-
-    def load_role_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Puts stored copies back."""
-        for name, value in state.items():
-            role, _, key = name.partition(".")
-            self.role_tensors(role)[key].copy_(value)
+            raise ExpressionError(
+                f"{self.notation} is declared as '{self.declaration}': apply it first, as in "
+                f"{self.notation}({names}).draw()"
+            )
+        return self.applied(self.given).draw(*args, **kwargs)
 
 
 def row_of(*exprs: Expr) -> Expr:

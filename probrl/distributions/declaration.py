@@ -39,7 +39,7 @@ def declare(text: str) -> Declaration:
     """Reads a declaration.
 
     Args:
-        text: variables, then optionally a bar and conditions: ``"a | s"``, ``"q[a] | s"``, ``"z, inherent | o"``, ``"b"``.
+        text: variables, then perhaps a bar and conditions: ``"a | s"``, ``"q[a] | s"``, ``"z, inherent | o"``, ``"b"``.
 
     Errors:
         ExpressionError when it is not of this form, or names something twice.
@@ -57,7 +57,9 @@ def declare(text: str) -> Declaration:
     for part in _split(left):
         found = _VARIABLE.match(part)
         if found is None:
-            raise ExpressionError(f"{text!r} declares no distribution: write variables, a bar and conditions, as in 'a | s' or 'q[a] | s'")
+            raise ExpressionError(
+                f"{text!r} declares no distribution: write variables, a bar and conditions, as in 'a | s' or 'q[a] | s'"
+            )
         variables.append(found[1])
         axes.append(tuple(a.strip() for a in found[2].split(",")) if found[2] else ())
     conditions = _split(right) if bar else []
@@ -66,7 +68,9 @@ def declare(text: str) -> Declaration:
     names = [*variables, *conditions]
     twice = next((v for v in names if names.count(v) > 1), None)
     if twice is not None:
-        raise ExpressionError(f"{text!r} names {twice!r} twice; what is distributed and what it depends on have different names")
+        raise ExpressionError(
+            f"{text!r} names {twice!r} twice; what is distributed and what it depends on have different names"
+        )
     return Declaration(tuple(variables), tuple(axes), tuple(conditions))
 
 

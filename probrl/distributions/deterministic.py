@@ -42,13 +42,23 @@ class Deterministic(Distribution):
     default_name = "f"
     default_rank = 0
 
-    def __init__(self, declaration: str, network: Any = None, *, name: str | None = None, rank: int | tuple[int, ...] | None = None, **options: Any):
+    def __init__(
+        self,
+        declaration: str,
+        network: Any = None,
+        *,
+        name: str | None = None,
+        rank: int | tuple[int, ...] | None = None,
+        **options: Any,
+    ):
         super().__init__(declaration, network, name=name, **options)
         variables = self.declaration.variables
-        self._ranks = (rank,) * len(variables) if not isinstance(rank, tuple) else rank
-        if len(self._ranks) != len(variables):
-            raise ExpressionError(f"'{declaration}' declares {len(variables)} variables and rank={rank} is for {len(self._ranks)}")
-        self._ranks = tuple(0 if r is None else r for r in self._ranks)
+        ranks = rank if isinstance(rank, tuple) else (rank or 0,) * len(variables)
+        if len(ranks) != len(variables):
+            raise ExpressionError(
+                f"'{declaration}' declares {len(variables)} variables and rank={rank} is for {len(ranks)}"
+            )
+        self._ranks: tuple[int, ...] = ranks
         self.rank = self._ranks[0]
 
     @property
@@ -101,17 +111,22 @@ class Deterministic(Distribution):
     # --- pixyz's side ------------------------------------------------------------------------------------------
     def _refuse(self) -> NoReturn:
         raise ExpressionError(
-            f"{self.notation} is deterministic ('{self.declaration}'): a point mass has no log-probability; compare its "
+            f"{self.notation} is deterministic ('{self.declaration}'): a point mass has no log-probability; "
+            "compare its "
             "value, as in (f(x) - y) ** 2, or declare pr.Normal"
         )
 
     def log_density(self, x: Expr, **parameters: Expr) -> Expr:
         self._refuse()
 
-    def get_log_prob(self, x_dict: Mapping[str, Any], sum_features: bool = True, feature_dims: Any = None, **kwargs: Any) -> Tensor:
+    def get_log_prob(
+        self, x_dict: Mapping[str, Any], sum_features: bool = True, feature_dims: Any = None, **kwargs: Any
+    ) -> Tensor:
         self._refuse()
 
-    def get_entropy(self, x_dict: Mapping[str, Any] | None = None, sum_features: bool = True, feature_dims: Any = None) -> Tensor:
+    def get_entropy(
+        self, x_dict: Mapping[str, Any] | None = None, sum_features: bool = True, feature_dims: Any = None
+    ) -> Tensor:
         self._refuse()
 
     def _drawn(self, given: dict[str, Any], batch_n: int | None, shape: tuple[int, ...], mean: bool) -> dict[str, Any]:

@@ -36,7 +36,9 @@ class Stacked(nn.Module):
         for kind in ("named_parameters", "named_buffers"):
             each = [dict(getattr(m, kind)()) for m in members]
             if any(e.keys() != each[0].keys() or any(e[k].shape != each[0][k].shape for k in e) for e in each):
-                raise ExpressionError("the members of an ensemble have the same layers: let the factory make the same network every time")
+                raise ExpressionError(
+                    "the members of an ensemble have the same layers: let the factory make the same network every time"
+                )
             for name in each[0]:
                 stacked = torch.stack([e[name].detach() for e in each])
                 own = self.names[name] = name.replace(".", "_")
@@ -50,7 +52,7 @@ class Stacked(nn.Module):
     @property
     def skeleton(self) -> nn.Module:
         """One member's modules, with values of no meaning."""
-        return self.__dict__["_skeleton"][0]  # type: ignore[no-any-return]
+        return self.__dict__["_skeleton"][0]
 
     @property
     def out_features(self) -> int | None:
@@ -114,8 +116,8 @@ class Member(nn.Module):
 
 
 POINTWISE = (
-    nn.Tanh, nn.ReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.LeakyReLU, nn.Mish, nn.Identity, nn.SELU, nn.CELU,
-    nn.Hardtanh, nn.ReLU6, nn.Softsign, nn.LogSigmoid, nn.Hardswish,
+    nn.Tanh, nn.ReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.LeakyReLU, nn.Mish, nn.Identity, nn.SELU,
+    nn.CELU, nn.Hardtanh, nn.ReLU6, nn.Softsign, nn.LogSigmoid, nn.Hardswish,
 )  # fmt: skip
 
 
@@ -134,7 +136,15 @@ def _layers(skeleton: nn.Module) -> list[Any] | None:
     return found if any(isinstance(f, tuple) for f in found) else None
 
 
-def ensemble(count: int, family: Callable[..., Any], declaration: str, factory: Callable[[], nn.Module], *, axis: str = "i", **options: Any) -> Any:
+def ensemble(
+    count: int,
+    family: Callable[..., Any],
+    declaration: str,
+    factory: Callable[[], nn.Module],
+    *,
+    axis: str = "i",
+    **options: Any,
+) -> Any:
     r"""Several distributions of one make, called at once: applied, they have an index axis in front.
 
     .. math:: Q_i(s, a), \quad i = 1, \dots, n
@@ -164,9 +174,15 @@ def ensemble(count: int, family: Callable[..., Any], declaration: str, factory: 
     members = [factory() for _ in range(count)]
     wrong = next((m for m in members if not isinstance(m, nn.Module)), None)
     if wrong is not None:
-        raise ExpressionError(f"pr.ensemble's factory makes torch modules, and made a {type(wrong).__name__}: write lambda: pr.mlp(4, 64, 1)")
+        raise ExpressionError(
+            f"pr.ensemble's factory makes torch modules, and made a {type(wrong).__name__}: write lambda: "
+            "pr.mlp(4, 64, 1)"
+        )
     if len({id(p) for m in members for p in m.parameters()}) != sum(len(list(m.parameters())) for m in members):
-        raise ExpressionError("pr.ensemble's factory returned the same network twice: make a new one at every call, lambda: pr.mlp(4, 64, 1)")
+        raise ExpressionError(
+            "pr.ensemble's factory returned the same network twice: make a new one at every call, lambda: "
+            "pr.mlp(4, 64, 1)"
+        )
     conditions = declaration.partition("|")[2].count(",") + 1
     from probrl.distributions.outputs import adopt
 

@@ -14,6 +14,7 @@ from probrl.expr import nodes as n
 from probrl.expr.axes import BATCH
 from probrl.expr.base import Expr, read
 
+
 class Exchange:
     """pixyz's methods on tensors, without its cache: the formulas are the family's own, evaluated on rows.
 
@@ -38,11 +39,16 @@ class Exchange:
         if dist.role == "behavior":
             found = {k: values[f"{dist.variable}_{k}"] for k in dist.keys if f"{dist.variable}_{k}" in values}
             if len(found) != len(dist.keys):
-                raise DataError(f"{dist.notation}.behavior needs the columns {', '.join(f'{dist.variable}_{k}' for k in dist.keys)}")
+                raise DataError(
+                    f"{dist.notation}.behavior needs the columns {', '.join(f'{dist.variable}_{k}' for k in dist.keys)}"
+                )
             return found
         missing = [c for c in dist.declaration.conditions if c not in values]
         if missing:
-            raise DataError(f"{dist.notation} is declared as '{dist.declaration}' and needs {', '.join(missing)}; it got {', '.join(values) or 'nothing'}")
+            raise DataError(
+                f"{dist.notation} is declared as '{dist.declaration}' and needs {', '.join(missing)}; it got "
+                f"{', '.join(values) or 'nothing'}"
+            )
         if dist.function is not None or dist.given:
             columns = tuple(n.Symbol(c, None, (BATCH,), None) for c in dist.declaration.conditions)
             found = dist.parameters_of(dist.role, columns or dist.given)
@@ -58,8 +64,14 @@ class Exchange:
         dist: Any = self
         module = dist.handle.module
         if module is None:
-            raise ExpressionError(f"{dist.notation} is declared without a network, so it prints but cannot run: give it one")
-        raw = module(*inputs) if dist.role == "live" else functional_call(module, dist.role_tensors(dist.role), tuple(inputs))
+            raise ExpressionError(
+                f"{dist.notation} is declared without a network, so it prints but cannot run: give it one"
+            )
+        raw = (
+            module(*inputs)
+            if dist.role == "live"
+            else functional_call(module, dist.role_tensors(dist.role), tuple(inputs))
+        )
         ranks = dist.raw_rank
         outputs = (raw,) if isinstance(ranks, int) else tuple(raw)
         each = (ranks,) if isinstance(ranks, int) else ranks
@@ -77,10 +89,14 @@ class Exchange:
         if not isinstance(out, Tensor):
             like = next(iter(batch.values()))
             out = like.new_full((like.shape[0],), float(out))
+        if out.is_floating_point():  # an indicator takes the type of the parameters
+            out = out.to(next(iter(batch.values())).dtype)
         return out.reshape(*lead, *out.shape[1:])
 
     # --- formulas on tensors -----------------------------------------------------------------------------------
-    def formula(self, op: str, parameters: dict[str, Tensor], values: tuple[Tensor, ...] = (), shape: tuple[int, ...] = ()) -> Tensor:
+    def formula(
+        self, op: str, parameters: dict[str, Tensor], values: tuple[Tensor, ...] = (), shape: tuple[int, ...] = ()
+    ) -> Tensor:
         """A formula of the family on tensors whose leading dimensions broadcast; ``shape`` adds more in front."""
         dist: Any = self
         names = [f"x_{i}" for i in range(len(values))]
@@ -103,7 +119,7 @@ class Exchange:
                 known[op, keys, names] = dist.transform(dist.noises(parameters, (), None), parameters)
             else:
                 known[op, keys, names] = getattr(dist, op)(*values, **parameters)
-        return known[op, keys, names]  # type: ignore[no-any-return]
+        return known[op, keys, names]
 
     # --- pixyz's methods ---------------------------------------------------------------------------------------
     def get_log_prob(
@@ -113,14 +129,18 @@ class Exchange:
         dist: Any = self
         missing = [v for v in dist.declaration.variables if v not in x_dict]
         if missing:
-            raise DataError(f"the data has no entry '{missing[0]}', which {dist.notation} ({dist.declaration}) distributes")
+            raise DataError(
+                f"the data has no entry '{missing[0]}', which {dist.notation} ({dist.declaration}) distributes"
+            )
         recorded = f"{dist.variable}_log_prob"
         if dist.role == "behavior" and recorded in x_dict:
             return x_dict[recorded]
         values = tuple(x_dict[v] for v in dist.declaration.variables)
         return self.formula("log_density", self.get_params(x_dict), values)
 
-    def get_entropy(self, x_dict: Mapping[str, Any] | None = None, sum_features: bool = True, feature_dims: Any = None) -> Tensor:
+    def get_entropy(
+        self, x_dict: Mapping[str, Any] | None = None, sum_features: bool = True, feature_dims: Any = None
+    ) -> Tensor:
         """The entropy, one per row."""
         self._offered("entropy")
         return self.formula("entropy_of", self.get_params(x_dict))
@@ -171,12 +191,16 @@ class Exchange:
         """
         dist: Any = self
         if solver is not None or trajectory or grid is not None or start is not None:
-            raise ExpressionError(f"{dist.notation} is {dist.article}: solver, trajectory, grid and start belong to generative models")
+            raise ExpressionError(
+                f"{dist.notation} is {dist.article}: solver, trajectory, grid and start belong to generative models"
+            )
         given = self._conditions(x_dict)
         if n is not None:
             given = {k: v.repeat_interleave(n, 0) if isinstance(v, Tensor) else v for k, v in given.items()}
         with torch.set_grad_enabled(torch.is_grad_enabled() and reparam):
             drawn = self._drawn(given, batch_n if n is None or given else n, tuple(sample_shape), sample_mean)
+        if not (dist.reparameterised or sample_mean):
+            drawn = {k: v.detach() for k, v in drawn.items()}
         return {**given, **drawn} if return_all else drawn
 
     def _drawn(self, given: dict[str, Any], batch_n: int | None, shape: tuple[int, ...], mean: bool) -> dict[str, Any]:
@@ -192,7 +216,9 @@ class Exchange:
             return value
         rows = value.shape[0]
         if rows not in (1, batch_n):
-            raise DataError(f"{dist.notation}: batch_n={batch_n}, and the conditions have {rows} rows; leave batch_n out")
+            raise DataError(
+                f"{dist.notation}: batch_n={batch_n}, and the conditions have {rows} rows; leave batch_n out"
+            )
         return value.expand(batch_n, *value.shape[1:])
 
     def _conditions(self, x_dict: Any) -> dict[str, Any]:
@@ -215,7 +241,7 @@ class Exchange:
         if dist.rank == 0:
             # pixyz sums a divergence over all dimensions after the first, and over everything when there is only one.
             parameters = {k: v.unsqueeze(v.dim() - dist.parameter_rank(k)) for k, v in parameters.items()}
-        return dist.distribution_torch_class(**parameters, validate_args=False)  # type: ignore[no-any-return]
+        return dist.distribution_torch_class(**parameters, validate_args=False)
 
 
 def _scalar(out: Tensor, widest: int) -> Tensor:
@@ -224,11 +250,14 @@ def _scalar(out: Tensor, widest: int) -> Tensor:
 
 
 def _rows(leads: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
-    """The leading dimensions that tensors have together; a column of rows beside rows is refused, for it makes a table."""
+    """The leading dimensions that tensors have together; a column of rows beside rows is refused: it makes a table."""
     longest = max(leads.values(), key=len)
     for lead in leads.values():
         if len(lead) < len(longest) and lead and longest[-1] == 1 != lead[-1]:
-            raise DataError(f"rows of the shapes {longest} and {lead} would make a table of all pairs: squeeze the last dimension of the first")
+            raise DataError(
+                f"rows of the shapes {longest} and {lead} would make a table of all pairs: squeeze the last "
+                "dimension of the first"
+            )
     try:
         return tuple(torch.broadcast_shapes(*leads.values()))
     except RuntimeError:

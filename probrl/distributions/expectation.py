@@ -22,7 +22,7 @@ def expect(body: Callable[[Expr], Any] | Any, over: Any, how: str = "exact") -> 
         body: f, as a function of the value; or a formula in which the draw occurs.
         over: a draw, ``pi(s).draw()``.
         how: "exact" sums over the classes, with their numbers as the value; "score" takes f at the draw, and its
-            gradient by f times the gradient of log pi; "reparameterised" takes f at the draw, and its gradient through it.
+            gradient by f times the gradient of log pi; "reparameterised" takes f and its gradient through the draw.
 
     Shapes:
         The axes of f at one value.
@@ -62,10 +62,13 @@ def _exact(f: Callable[[Expr], Expr], draw: n.Definition, applied: Applied) -> E
     dist = head.dist
     if dist.support != "classes":
         raise ExpressionError(
-            f"pr.expect(..., over={show(draw)}, how='exact'): {dist.article} has too many values to sum over; write how='reparameterised' or 'score'"
+            f"pr.expect(..., over={show(draw)}, how='exact'): {dist.article} has too many values to sum over; "
+            "write how='reparameterised' or 'score'"
         )
     if any(isinstance(x, n.Noise) and x.extra for x in draw.args[: head.noises]):
-        raise ExpressionError(f"pr.expect(..., over={show(draw)}, how='exact'): the sum needs no samples; draw() without a number")
+        raise ExpressionError(
+            f"pr.expect(..., over={show(draw)}, how='exact'): the sum needs no samples; draw() without a number"
+        )
     axis = dist.axis
     classes = dist.classes(applied.parameters["logits"])
     return (applied.prob(classes) * f(classes)).sum(axis)
@@ -81,7 +84,8 @@ def _reparameterised(f: Callable[[Expr], Expr], draw: n.Definition, applied: App
     head: Any = draw.head
     if not head.reparameterised:
         raise ExpressionError(
-            f"pr.expect(..., over={show(draw)}, how='reparameterised'): no gradient passes through a draw of {head.dist.article}; write how='exact' or 'score'"
+            f"pr.expect(..., over={show(draw)}, how='reparameterised'): no gradient passes through a draw of "
+            f"{head.dist.article}; write how='exact' or 'score'"
         )
     return f(draw)
 

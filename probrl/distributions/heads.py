@@ -1,4 +1,4 @@
-"""What can be asked of a distribution, as definitions: each prints as the field writes it and runs as the family's formula."""
+"""What can be asked of a distribution, as definitions: printed as the field writes it, run as the family's formula."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class LogProb(Source):
         values, given = args[: self.count], args[self.count :]
         if self.role == "behavior" and all(isinstance(v, n.Symbol) and v.depth is None for v in values):
             return n.Symbol(f"{self.dist.variable}_log_prob", 0, data_axes(*args), None)
-        return self.dist.log_density(*values, **self.parameters(given))  # type: ignore[no-any-return]
+        return self.dist.log_density(*values, **self.parameters(given))
 
     def notation(self, *args: Expr) -> Notation:
         return Functional("log", (self.density(args[: self.count], args[self.count :]),))
@@ -67,8 +67,10 @@ class LogProb(Source):
         ours, theirs = self.dist, other.dist
         if ours.support != theirs.support:
             raise ExpressionError(
-                f"the densities {ours.notation} and {theirs.notation} of {', '.join(map(show, args[: self.count]))} have no ratio: "
-                f"{ours.notation} is {ours.article} on {ours.support}, {theirs.notation} {theirs.article} on {theirs.support}; "
+                f"the densities {ours.notation} and {theirs.notation} of "
+                f"{', '.join(map(show, args[: self.count]))} have no ratio: "
+                f"{ours.notation} is {ours.article} on {ours.support}, {theirs.notation} {theirs.article} on "
+                f"{theirs.support}; "
                 "compare distributions of one family of values"
             )
 
@@ -97,7 +99,7 @@ class Moment(Source):
         return self.op
 
     def body(self, *args: Expr) -> Expr:
-        return getattr(self.dist, f"{self.op}_of")(**self.parameters(args))  # type: ignore[no-any-return]
+        return getattr(self.dist, f"{self.op}_of")(**self.parameters(args))
 
     def notation(self, *args: Expr) -> Notation:
         letters = {"entropy": "H", "mean": "E", "variance": "Var", "mode": "mode"}
@@ -120,7 +122,7 @@ class Divergence(Head):
 
     def body(self, *args: Expr) -> Expr:
         p, q = self.p.parameters(args[: self.count]), self.q.parameters(args[self.count :])
-        return self.p.dist.divergence(p, q)  # type: ignore[no-any-return]
+        return self.p.dist.divergence(p, q)
 
     def notation(self, *args: Expr) -> Notation:
         return Functional("KL", (self.p.density(None, args[: self.count]), self.q.density(None, args[self.count :])))
@@ -136,7 +138,7 @@ class Draw(Source):
 
     def body(self, *args: Expr) -> Expr:
         noises, given = args[: self.noises], args[self.noises :]
-        return self.dist.transform(noises, self.parameters(given), self.gradient)  # type: ignore[no-any-return]
+        return self.dist.transform(noises, self.parameters(given), self.gradient)
 
     def notation(self, *args: Expr) -> Notation:
         return Drawn(self.dist.variable, self.density(None, args[self.noises :]), self.uid(args))

@@ -41,7 +41,8 @@ class Mixture(Distribution):
 
     Example:
         >>> import probrl as pr
-        >>> p = pr.Mixture(pr.Categorical("k | s", pr.mlp(3, 2)), [pr.Normal("a | s", pr.mlp(3, 4)) for _ in range(2)])
+        >>> parts = [pr.Normal("a | s", pr.mlp(3, 4)) for _ in range(2)]
+        >>> p = pr.Mixture(pr.Categorical("k | s", pr.mlp(3, 2)), parts)
         >>> s, a = pr.symbols("s a")
         >>> log_prob = p(s).log_prob(a)
     """
@@ -54,7 +55,8 @@ class Mixture(Distribution):
         kinds = {(c.variable, c.rank, c.support) for c in parts}
         if not isinstance(weights, Categorical) or len(kinds) != 1 or any(c.lead for c in parts):
             raise ExpressionError(
-                "pr.Mixture(weights, components): a pr.Categorical over the components, and components of one variable, rank and support"
+                "pr.Mixture(weights, components): a pr.Categorical over the components, and components of one "
+                "variable, rank and support"
             )
         conditions = dict.fromkeys(c for p in (weights, *parts) for c in p.declaration.conditions)
         given = f" | {', '.join(conditions)}" if conditions else ""
@@ -93,16 +95,16 @@ class Mixture(Distribution):
 
     def column(self, key: str, name: str, axes: tuple[Axis, ...]) -> Expr:
         prefix, _, inner = key.partition("_")
-        return self.parts[prefix].column(inner, name, axes)  # type: ignore[no-any-return]
+        return self.parts[prefix].column(inner, name, axes)
 
     def parameter_rank(self, key: str) -> int:
         prefix, _, inner = key.partition("_")
-        return self.parts[prefix].parameter_rank(inner)  # type: ignore[no-any-return]
+        return self.parts[prefix].parameter_rank(inner)
 
     def get_params(self, params_dict: Any = None, **kwargs: Any) -> dict[str, Tensor]:
         found = {}
         for prefix, p in self.parts.items():
-            inner = p.in_role(self.role).get_params({k: v for k, v in (params_dict or {}).items()})
+            inner = p.in_role(self.role).get_params(dict(params_dict or {}))
             found.update({f"{prefix}_{k}": v for k, v in inner.items()})
         return found
 
@@ -128,7 +130,9 @@ class Mixture(Distribution):
         means = [c.mean_of(**each[f"c{i}"]) for i, c in enumerate(self.owner.components)]
         return (softmax(each["w"]["logits"], axis) * stack(means, axis)).sum(axis)
 
-    def noises(self, parameters: dict[str, Expr], extra: tuple[tuple[Axis, int], ...], per: Expr | None) -> tuple[Expr, ...]:
+    def noises(
+        self, parameters: dict[str, Expr], extra: tuple[tuple[Axis, int], ...], per: Expr | None
+    ) -> tuple[Expr, ...]:
         each = self.split(parameters)
         return tuple(noise for prefix, p in self.parts.items() for noise in p.noises(each[prefix], extra, per))
 

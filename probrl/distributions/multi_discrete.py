@@ -68,7 +68,7 @@ class MultiDiscrete(Distribution):
         return tuple(f"logits_{j}" for j in range(len(self.sizes)))
 
     @property
-    def raw_rank(self) -> tuple[int, ...]:  # type: ignore[override]
+    def raw_rank(self) -> tuple[int, ...]:
         return (1,) * len(self.sizes)
 
     def from_network(self, raw: Any) -> dict[str, Expr]:
@@ -84,7 +84,9 @@ class MultiDiscrete(Distribution):
 
     def log_density(self, x: Expr, **logits: Expr) -> Expr:
         """sum_j log softmax(l^j)_{a_j}."""
-        terms = [log_softmax(l, "class").at(**{"class": a}) for l, a in zip(logits.values(), self.entries(x), strict=True)]
+        terms = [
+            log_softmax(l, "class").at(**{"class": a}) for l, a in zip(logits.values(), self.entries(x), strict=True)
+        ]
         return total_of(terms)
 
     def entropy_of(self, **logits: Expr) -> Expr:
@@ -101,7 +103,9 @@ class MultiDiscrete(Distribution):
         """The class of the greatest logit of every entry."""
         return concatenate(*(l.argmax("class") for l in logits.values()))
 
-    def noises(self, parameters: dict[str, Expr], extra: tuple[tuple[Axis, int], ...], per: Expr | None) -> tuple[Expr, ...]:
+    def noises(
+        self, parameters: dict[str, Expr], extra: tuple[tuple[Axis, int], ...], per: Expr | None
+    ) -> tuple[Expr, ...]:
         return tuple(fresh_noise(self.law, self.like({k: v}, per), extra) for k, v in parameters.items())
 
     def transform(self, noises: tuple[Expr, ...], parameters: dict[str, Expr], gradient: str | None = None) -> Expr:

@@ -38,8 +38,15 @@ class Square(nn.Module):
     def forward(self, *inputs: Any) -> tuple[Tensor, Tensor]:
         out = self.network(*inputs)
         if out.shape[-1] != self.size * (self.size + 1):
-            raise DataError(f"the network puts out {out.shape[-1]} numbers; {self.size} means and a {self.size} x {self.size} factor need {self.size * (self.size + 1)}")
+            raise DataError(
+                f"the network puts out {out.shape[-1]} numbers; {self.size} means and a {self.size} x "
+                f"{self.size} factor need {self.size * (self.size + 1)}"
+            )
         return out[..., : self.size], out[..., self.size :].unflatten(-1, (self.size, self.size))
+
+
+def _torch(loc: Tensor, scale_tril: Tensor, validate_args: bool | None = None) -> torch.distributions.Distribution:
+    return torch.distributions.MultivariateNormal(loc, scale_tril=scale_tril, validate_args=validate_args)
 
 
 class MultivariateNormal(Distribution):
@@ -70,28 +77,41 @@ class MultivariateNormal(Distribution):
     keys = ("loc", "scale_tril")
     bounds = (-20.0, 2.0)
     example_outputs = 6
-    distribution_torch_class = staticmethod(lambda loc, scale_tril, validate_args=None: torch.distributions.MultivariateNormal(
-        loc, scale_tril=scale_tril, validate_args=validate_args))  # fmt: skip
+    distribution_torch_class = staticmethod(_torch)
 
-    def __init__(self, declaration: str | None = None, network: Any = None, *, loc: Any = None, scale_tril: Any = None, **options: Any):
+    def __init__(
+        self,
+        declaration: str | None = None,
+        network: Any = None,
+        *,
+        loc: Any = None,
+        scale_tril: Any = None,
+        **options: Any,
+    ):
         def wrap(module: nn.Module) -> nn.Module:
             outputs = event_size(module)
             size = int((outputs + 0.25) ** 0.5)
             if size * (size + 1) != outputs:
-                raise ExpressionError(f"pr.MultivariateNormal: {outputs} outputs are no D + D^2; a vector of size {size} needs {size * (size + 1)}")
+                raise ExpressionError(
+                    f"pr.MultivariateNormal: {outputs} outputs are no D + D^2; a vector of size {size} needs "
+                    f"{size * (size + 1)}"
+                )
             return Square(module, size)
 
         super().__init__(declaration, network, given={"loc": loc, "scale_tril": scale_tril}, wrap=wrap, **options)
 
     @property
-    def raw_rank(self) -> tuple[int, ...]:  # type: ignore[override]
+    def raw_rank(self) -> tuple[int, ...]:
         return (1, 2)
 
     def from_network(self, raw: Any) -> dict[str, Expr]:
         matrix = raw[1].to_axis("column").to_axis("row")
         row, column = n.Range(index_axis("row"), matrix), n.Range(index_axis("column"), matrix)
         on_diagonal = where(equal(row, column), exp(clip(matrix, *self.bounds)), 0)
-        return {"loc": raw[0], "scale_tril": where(row > column, matrix, on_diagonal).to_event("row").to_event("column")}
+        return {
+            "loc": raw[0],
+            "scale_tril": where(row > column, matrix, on_diagonal).to_event("row").to_event("column"),
+        }
 
     def column(self, key: str, name: str, axes: tuple[Axis, ...]) -> Expr:
         return n.Symbol(name, self.parameter_rank(key), axes, None)

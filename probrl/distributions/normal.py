@@ -60,7 +60,11 @@ class Scaled(Distribution):
     @property
     def raw_rank(self) -> int | tuple[int, ...]:
         """One output of 2 D numbers (D with a fixed scale), or two of D."""
-        return (self.rank, self.rank) if isinstance(self.scale, str) else (max(self.rank, 1) if self.scale is None else self.rank)
+        return (
+            (self.rank, self.rank)
+            if isinstance(self.scale, str)
+            else (max(self.rank, 1) if self.scale is None else self.rank)
+        )
 
     def from_network(self, raw: Any) -> dict[str, Expr]:
         if self.scale == "network":
@@ -81,7 +85,7 @@ class Scaled(Distribution):
 class Normal(Scaled):
     r"""Independent normal coordinates.
 
-    .. math:: \log p(a \mid s) = \sum_d -\tfrac12 \Big(\frac{a_d - \mu_d}{\sigma_d}\Big)^2 - \log \sigma_d - \tfrac12 \log 2\pi
+    .. math:: \log p(a \mid s) = \sum_d -\frac{(a_d - \mu_d)^2}{2 \sigma_d^2} - \log \sigma_d - \tfrac12 \log 2\pi
 
     Args:
         declaration: ``"a | s"``.
@@ -116,7 +120,9 @@ class Normal(Scaled):
         """sum_d -((x - mu) / sigma)^2 / 2 - log sigma - log(2 pi) / 2."""
         square = ((x - loc) / scale) ** 2
         if self.rank and scale.type.rank == 0:
-            return -0.5 * sum_event(square) - coordinates(x + loc if x.type.rank else loc) * (log_of(scale) + HALF_LOG_TWO_PI)
+            return -0.5 * sum_event(square) - coordinates(x + loc if x.type.rank else loc) * (
+                log_of(scale) + HALF_LOG_TWO_PI
+            )
         return self.total(-0.5 * square - log_of(scale) - HALF_LOG_TWO_PI)
 
     def entropy_of(self, loc: Expr, scale: Expr) -> Expr:

@@ -33,12 +33,14 @@ class NamedOutputs(nn.Module):
                 raise DataError(f"the network returns {', '.join(out)} where {', '.join(self.keys)} are needed")
             return tuple(out[k] for k in self.keys)
         if isinstance(out, Tensor) or len(out) != len(self.keys):
-            raise DataError(f"the network returns one tensor where {', '.join(self.keys)} are needed, as a tuple or a dict")
+            raise DataError(
+                f"the network returns one tensor where {', '.join(self.keys)} are needed, as a tuple or a dict"
+            )
         return tuple(out)
 
 
 class FreeScale(nn.Module):
-    """A network beside a free parameter: returns its output and the logarithm of a scale that depends on no condition."""
+    """A network beside a free parameter: its output, and the logarithm of a scale that depends on no condition."""
 
     def __init__(self, network: nn.Module, shape: Sequence[int]):
         super().__init__()
@@ -74,8 +76,10 @@ class Split(nn.Module):
     def forward(self, *inputs: Any) -> tuple[Tensor, ...]:
         out = self.network(*inputs)
         if out.shape[-1] != sum(self.sizes):
-            raise DataError(f"the network puts out {out.shape[-1]} numbers where {'+'.join(map(str, self.sizes))} are needed")
-        return torch.split(out, self.sizes, dim=-1)
+            raise DataError(
+                f"the network puts out {out.shape[-1]} numbers where {'+'.join(map(str, self.sizes))} are needed"
+            )
+        return torch.split(out, list(self.sizes), dim=-1)
 
 
 def event_size(network: nn.Module) -> int:
@@ -88,5 +92,7 @@ def event_size(network: nn.Module) -> int:
         return int(network.out_features)  # type: ignore[arg-type]
     sizes = [m.out_features for m in network.modules() if isinstance(m, nn.Linear | Free)]
     if not sizes:
-        raise ExpressionError("how many numbers the network puts out cannot be read off it: say it with event_shape=(n,)")
+        raise ExpressionError(
+            "how many numbers the network puts out cannot be read off it: say it with event_shape=(n,)"
+        )
     return int(sizes[-1])

@@ -1,4 +1,4 @@
-"""Joint distributions: several variables, each with a distribution of its own, as in mixed discrete and continuous actions."""
+"""Joint distributions: several variables, each with a distribution of its own, as in mixed actions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def multiply(a: Any, b: Any) -> Any:
         return Product(*factors_of(a), *factors_of(b))
     if isinstance(b, PixyzDistribution):
         return PixyzProduct(a, b)
-    raise ExpressionError(f"{a.notation} * {b!r}: a distribution times a distribution is their joint; {type(b).__name__} is none")
+    raise ExpressionError(
+        f"{a.notation} * {b!r}: a distribution times a distribution is their joint; {type(b).__name__} is none"
+    )
 
 
 def factors_of(x: Any) -> tuple[Any, ...]:
@@ -59,15 +61,16 @@ class Product(PixyzProduct):
         whole = [v for p in parts for v in p.declaration.variables]
         twice = next((v for v in whole if whole.count(v) > 1), None)
         if twice is not None:
-            raise ExpressionError(f"a product distributes '{twice}' twice; rename one of them: declare it under another name")
+            raise ExpressionError(
+                f"a product distributes '{twice}' twice; rename one of them: declare it under another name"
+            )
         ordered = _ordered(parts)
         first, *others = parts
-        super().__init__(first, others[0]) if others else PixyzDistribution.__init__(self, var=[], atomic=False)
-        self._graph = first.graph if not others else self._graph
-        for part in others[1:]:
-            self._graph = self._graph.united(part.graph)
-        if hidden:
-            self._graph = self._graph.marginalized(hidden)
+        PixyzDistribution.__init__(self, var=[], atomic=False)
+        graph = first.graph
+        for part in others:
+            graph = graph.united(part.graph)
+        self._graph: Any = graph.marginalized(hidden) if hidden else graph
         conditions = tuple(dict.fromkeys(c for p in parts for c in p.declaration.conditions if c not in whole))
         variables = tuple(v for v in whole if v not in hidden)
         self.declaration = Declaration(variables, ((),) * len(variables), conditions)
@@ -78,11 +81,13 @@ class Product(PixyzProduct):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The joint distribution at conditions, by name (by position when there is only one)."""
         names = self.declaration.conditions
-        if len(args) == 1 == len(names) and not kwargs:
-            args, kwargs = (), {names[0]: args[0]}
+        if len(args) == len(names) == 1 and not kwargs:
+            kwargs, args = {names[0]: args[0]}, ()
         if args or set(kwargs) != set(names):
             given = ", ".join(f"{c}={c}" for c in names)
-            raise ExpressionError(f"the product {self.notation} ({self.declaration}) takes its conditions by name: write joint({given})")
+            raise ExpressionError(
+                f"the product {self.notation} ({self.declaration}) takes its conditions by name: write joint({given})"
+            )
         return AppliedProduct(self, {k: lift(v) for k, v in kwargs.items()})
 
     @property
@@ -113,13 +118,23 @@ class Product(PixyzProduct):
 
     def log_prob(self, *args: Any, exact: bool = True, **kwargs: Any) -> Any:
         """With data (a dict), a tensor; without, pixyz's loss of that name."""
-        return self.get_log_prob(args[0], **kwargs) if args and isinstance(args[0], Mapping) else PixyzLogProb(self, *args, **kwargs)
+        return (
+            self.get_log_prob(args[0], **kwargs)
+            if args and isinstance(args[0], Mapping)
+            else PixyzLogProb(self, *args, **kwargs)
+        )
 
     def prob(self, *args: Any, **kwargs: Any) -> Any:
         """With data (a dict), a tensor; without, pixyz's loss of that name."""
-        return torch.exp(self.get_log_prob(args[0], **kwargs)) if args and isinstance(args[0], Mapping) else PixyzProb(self, *args, **kwargs)
+        return (
+            torch.exp(self.get_log_prob(args[0], **kwargs))
+            if args and isinstance(args[0], Mapping)
+            else PixyzProb(self, *args, **kwargs)
+        )
 
-    def get_log_prob(self, x_dict: Mapping[str, Any], sum_features: bool = True, feature_dims: Any = None, **kwargs: Any) -> Tensor:
+    def get_log_prob(
+        self, x_dict: Mapping[str, Any], sum_features: bool = True, feature_dims: Any = None, **kwargs: Any
+    ) -> Tensor:
         """The logarithm of the joint density of the variables in a dict, one per row."""
         values = dict(x_dict)
         terms = []
@@ -128,13 +143,25 @@ class Product(PixyzProduct):
             if inside and part.support != "a point":
                 raise DataError(f"{self.notation}: '{inside[0]}' is integrated out, so its density has no closed form")
             if inside:
-                values.update(part.sample({c: values[c] for c in part.declaration.conditions}, return_all=False, reparam=True))
+                values.update(
+                    part.sample({c: values[c] for c in part.declaration.conditions}, return_all=False, reparam=True)
+                )
             else:
                 terms.append(part.get_log_prob(values))
         return sum(terms[1:], start=terms[0])
 
-    def sample(self, x_dict: Any = None, batch_n: int | None = None, sample_shape: Any = (), return_all: bool = True,
-               reparam: bool = False, sample_mean: bool = False, *, n: int | None = None, **options: Any) -> dict[str, Any]:  # fmt: skip
+    def sample(
+        self,
+        x_dict: Any = None,
+        batch_n: int | None = None,
+        sample_shape: Any = (),
+        return_all: bool = True,
+        reparam: bool = False,
+        sample_mean: bool = False,
+        *,
+        n: int | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
         """Draws all variables, each factor given what it is conditioned on; see :meth:`Distribution.sample`."""
         names = self.declaration.conditions
         given = {names[0]: x_dict} if isinstance(x_dict, Tensor) else dict(x_dict or {})
@@ -165,12 +192,17 @@ class AppliedProduct:
         """The logarithm of the joint density: the sum over the factors."""
         names = self.dist.declaration.variables
         if args or set(values) != set(names):
-            raise ExpressionError(f"{self!r}.log_prob takes its values by name: write .log_prob({', '.join(f'{v}={v}' for v in names)})")
+            raise ExpressionError(
+                f"{self!r}.log_prob takes its values by name: write .log_prob({', '.join(f'{v}={v}' for v in names)})"
+            )
         known = {**self.given, **{k: lift(v) for k, v in values.items()}}
         total: Expr | None = None
         for part, applied in self._parts(known):
             if any(v in self.dist.hidden for v in part.declaration.variables):
-                raise ExpressionError(f"{self!r}.log_prob: {part.declaration.variable} is integrated out, so the density has no closed form")
+                raise ExpressionError(
+                    f"{self!r}.log_prob: {part.declaration.variable} is integrated out, so the density has no "
+                    "closed form"
+                )
             term = applied.log_prob(*(known[v] for v in part.declaration.variables))
             total = term if total is None else total + term
         assert total is not None
@@ -187,7 +219,11 @@ class AppliedProduct:
             found = applied.draw(*args, **options) if isinstance(applied, Applied) else applied
             known.update(zip(part.declaration.variables, found if isinstance(found, tuple) else (found,), strict=True))
             if args:  # what follows from drawn values has their axis already
-                args = () if any(set(part.declaration.variables) & set(p.declaration.conditions) for p in self.dist.parts) else args
+                args = (
+                    ()
+                    if any(set(part.declaration.variables) & set(p.declaration.conditions) for p in self.dist.parts)
+                    else args
+                )
         return {v: known[v] for v in self.dist.declaration.variables}
 
     def mode(self) -> dict[str, Expr]:
@@ -219,7 +255,10 @@ class AppliedProduct:
         for part in self.dist.parts:
             inside = [c for c in part.declaration.conditions if c in names]
             if inside:
-                raise ExpressionError(f"{self!r}.{op}: {part.notation} is conditioned on '{inside[0]}', another's variable; estimate it from draws")
+                raise ExpressionError(
+                    f"{self!r}.{op}: {part.notation} is conditioned on '{inside[0]}', another's variable; "
+                    "estimate it from draws"
+                )
         total: Expr | None = None
         for part, applied in self._parts(dict(self.given)):
             total = term(part, applied) if total is None else total + term(part, applied)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -37,6 +38,10 @@ class Discrete:
     n: int
     start: int = 0
 
+    def executable(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Choices ``(N,)`` as the environment numbers them."""
+        return actions + self.start if self.start else actions
+
 
 @dataclass(frozen=True)
 class Continuous:
@@ -46,16 +51,27 @@ class Continuous:
         shape: of one action, as the environment takes it; policies and data see it flattened.
         low: the least value of each coordinate, flattened.
         high: the greatest value of each coordinate, flattened.
+        dtype: numpy's name of what the environment takes.
     """
 
     shape: tuple[int, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    dtype: str = "float32"
 
     @property
     def dim(self) -> int:
         """How many coordinates an action has."""
         return math.prod(self.shape)
+
+    def executable(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Vectors ``(N, dim)`` clipped into the box, ``(N, *shape)``."""
+        low, high = self._bounds
+        return np.clip(actions, low, high).astype(low.dtype, copy=False).reshape(-1, *self.shape)
+
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        return np.array(self.low, self.dtype), np.array(self.high, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,7 @@ class Spaces:
             action = {"kind": "discrete", "n": a.n, "start": a.start}
         else:
             action = {"kind": "continuous", "shape": list(a.shape), "low": list(a.low), "high": list(a.high)}
+            action["dtype"] = a.dtype
         return {"observation": {"shape": list(o.shape), "dtype": o.dtype}, "action": action}
 
     @staticmethod
@@ -85,7 +102,8 @@ class Spaces:
         if a["kind"] != "continuous":
             raise ValueError(f"an action of kind {a['kind']!r}")
         bounds = (tuple(float(x) for x in a[side]) for side in ("low", "high"))
-        return Spaces(observation, Continuous(tuple(int(n) for n in a["shape"]), *bounds))
+        low, high = bounds
+        return Spaces(observation, Continuous(tuple(int(n) for n in a["shape"]), low, high, str(np.dtype(a["dtype"]))))
 
 
 def read_spaces(observation: gymnasium.Space, action: gymnasium.Space) -> Spaces:
@@ -136,7 +154,7 @@ def _action(space: gymnasium.Space) -> Discrete | Continuous:
             f"action space {_short(space)} is unbounded: bound it with gymnasium.wrappers.TransformAction"
         )
     low, high = (tuple(float(x) for x in side.ravel()) for side in (space.low, space.high))
-    return Continuous(tuple(int(n) for n in space.shape), low, high)
+    return Continuous(tuple(int(n) for n in space.shape), low, high, str(space.dtype))
 
 
 def _short(space: gymnasium.Space) -> str:

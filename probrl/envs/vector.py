@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from probrl.envs.spaces import Discrete, Spaces, read_spaces
+from probrl.envs.spaces import Spaces, read_spaces
 from probrl.errors import EnvironmentError
 
 Array = np.ndarray[Any, Any]
@@ -98,14 +98,7 @@ class Environments:
         self.resets = 0
         self._over = np.zeros(self.num_envs, dtype=bool)
         self._all_valid = np.ones(self.num_envs, dtype=bool)
-        action = self.spaces.action
-        self._start = action.start if isinstance(action, Discrete) else 0
-        self._bounds: tuple[Array, Array] | None = None
-        if not isinstance(action, Discrete):
-            kind = vector.single_action_space.dtype
-            low, high = (np.array(side, kind).reshape(action.shape) for side in (action.low, action.high))
-            self._bounds = low, high
-            self._box = (self.num_envs, *action.shape)
+        self._executable = self.spaces.action.executable
 
     def reset(self, seed: int | None = None) -> Array:
         """Starts every environment anew; the first observations, ``(N, ...)``."""
@@ -121,11 +114,7 @@ class Environments:
         Args:
             action: ``(N,)`` whole numbers from 0, or ``(N, dim)`` reals.
         """
-        if self._bounds is not None:
-            action = np.clip(action.reshape(self._box), *self._bounds).astype(self._bounds[0].dtype, copy=False)
-        elif self._start:
-            action = action + self._start
-        observation, reward, terminated, truncated, info = self.vector.step(action)
+        observation, reward, terminated, truncated, info = self.vector.step(self._executable(action))
         ended = terminated | truncated
         next_observation, valid = observation, self._all_valid
         if self.mode is AutoresetMode.NEXT_STEP:

@@ -15,7 +15,7 @@ from probrl.graph.cells import tensor_of
 from probrl.graph.function import Function
 from probrl.graph.noise import draw
 
-Sampler = Callable[[Tensor], tuple[Tensor, Tensor]]
+Sampler = Callable[[Tensor], tuple[Tensor, ...]]  # the action and its log-probability
 
 
 class Acting:
@@ -36,7 +36,7 @@ class Acting:
         self._ready: list[list[Tensor]] = []
         self._rows: torch.Size | None = None
         self._steps = 1
-        self._names = [self._function.inputs.noises[noise] for noise in self._function.noises]  # type: ignore[index]
+        self._names = [self._function.inputs.noises[noise] for noise in self._function.noises]
         self._forward = self._function.module.forward
 
     def prepare(self, steps: int) -> None:
@@ -52,7 +52,7 @@ class Acting:
             if not self._ready or self._rows != observation.shape:
                 self._draw(observation)
             bound.update(zip(self._names, self._ready.pop(), strict=True))
-        return self._forward(**bound)  # type: ignore[no-any-return]
+        return self._forward(**bound)
 
     def _draw(self, observation: Tensor) -> None:
         rows = observation.shape
@@ -60,7 +60,7 @@ class Acting:
             self._shapes[rows] = self._function.noise_shapes({self._column: observation}, self._generator)
         dtype = observation.dtype if observation.is_floating_point() else torch.get_default_dtype()
         blocks: Sequence[Tensor] = [
-            draw(noise, (self._steps, *shape), dtype, observation.device, self._generator)  # type: ignore[arg-type]
+            draw(noise, (self._steps, *shape), dtype, observation.device, self._generator)
             for noise, shape in zip(self._function.noises, self._shapes[rows], strict=True)
         ]
         self._ready = [list(values) for values in zip(*(block.unbind() for block in blocks), strict=True)]
@@ -74,12 +74,12 @@ def sampler(actor: Any, generator: torch.Generator | None = None) -> Sampler:
     A distribution whose draw is no formula (a pixyz one of the user's) is sampled and then asked.
     """
     if hasattr(actor, "acting"):
-        return actor.acting(generator=generator)  # type: ignore[no-any-return]
+        return actor.acting(generator=generator)
     variable, condition = actor.var[0], actor.cond_var[0]
     try:
         policy = actor(symbols(condition))
         action = policy.draw()
-        return Acting({"action": action, "log_prob": policy.log_prob(action)}, condition, generator)  # type: ignore[return-value]
+        return Acting({"action": action, "log_prob": policy.log_prob(action)}, condition, generator)
     except ExpressionError:
         pass
 
@@ -93,7 +93,7 @@ def sampler(actor: Any, generator: torch.Generator | None = None) -> Sampler:
 def chooser(actor: Any) -> Callable[[Tensor], Tensor]:
     """A function from observations ``(N, ...)`` to the actions that the distribution thinks best: mode, else mean."""
     if hasattr(actor, "acting"):
-        return actor.acting(deterministic=True)  # type: ignore[no-any-return]
+        return actor.acting(deterministic=True)
     variable, condition = actor.var[0], actor.cond_var[0]
     for best in ("mode", "mean"):
         try:
@@ -103,6 +103,6 @@ def chooser(actor: Any) -> Callable[[Tensor], Tensor]:
         return lambda observation: act(observation)[0]
 
     def choose(observation: Tensor) -> Tensor:
-        return actor.sample({condition: observation}, sample_mean=True)[variable]  # type: ignore[no-any-return]
+        return actor.sample({condition: observation}, sample_mean=True)[variable]
 
     return choose

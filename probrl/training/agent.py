@@ -15,12 +15,13 @@ from probrl.training.acting import chooser, sampler
 from probrl.training.catalogue import check_hyper_parameters
 from probrl.training.evaluation import Evaluation, play, summarise
 from probrl.training.run import Metrics
-from probrl.training.settings import Settings, whole_number
+from probrl.training.settings import Settings, computing_with, whole_number
 
 if TYPE_CHECKING:
     from probrl.training.on_policy import OnPolicyTrainer
 
 PARTS = ("actor", "critic", "loss")  # what a user may hand over in place of what is declared
+SMALL = 200_000  # weights below which a second thread costs more than it brings, at the sizes of minibatches
 EVALUATION_SEED = 1_000_003  # added to the agent's own: episodes that it has not learned from
 
 
@@ -61,8 +62,7 @@ class Agent:
         for network in self.networks().values():
             network.to(self.settings.device)
         self.metrics = Metrics()
-        self.timesteps = 0
-        self.iteration = 0
+        self.timesteps = self.iteration = 0
         self._update: Any = None
         self._kept_state: dict[str, Any] = {}  # of a checkpoint, until the program is compiled
         self._trainer: OnPolicyTrainer | None = None
@@ -159,6 +159,14 @@ class Agent:
         if self._kept_state:
             self._update.load_state_dict(self._kept_state)
 
+    @property
+    def threads(self) -> int:
+        """How many threads torch computes with for this agent, see :class:`Settings`."""
+        if self.settings.threads is not None:
+            return self.settings.threads
+        weights = sum(p.numel() for network in self.networks().values() for p in network.parameters())
+        return 1 if weights < SMALL else torch.get_num_threads()
+
     def networks(self) -> dict[str, torch.nn.Module]:
         """The modules whose weights are the agent, by name."""
         found = {name: getattr(self.declaration, name, None) for name in ("actor", "critic")}
@@ -206,7 +214,10 @@ class Agent:
         seen = seen.to(self.settings.device, torch.float32 if seen.is_floating_point() else None)
         with torch.no_grad():
             actions = self.chooser()(seen) if deterministic else self.sampler()(seen)[0]
-        return self._executable(actions.cpu().numpy(), one)
+        executable = self.spaces.action.executable(actions.cpu().numpy())
+        if not one:
+            return executable
+        return int(executable[0]) if isinstance(self.spaces.action, Discrete) else executable[0]
 
     def evaluate(
         self, episodes: int = 20, deterministic: bool = True, env: EnvLike | None = None, seed: int | None = None
@@ -230,12 +241,12 @@ class Agent:
         environments = self.environments if own else make(source, min(episodes, 32) if repeatable(source) else None)
         if environments.spaces != self.spaces:
             raise EnvironmentError(f"{environments.name} has other spaces than the agent: {environments.spaces}")
-        sample = self.sampler()
-        choose = self.chooser() if deterministic else lambda seen: sample(seen)[0]
-        seed = self.settings.seed + EVALUATION_SEED if seed is None else whole_number("seed", seed, least=0)
+        choose = self.chooser() if deterministic else lambda seen: self.sampler()(seen)[0]
+        seed = whole_number("seed", self.settings.seed + EVALUATION_SEED if seed is None else seed, least=0)
         learned_from, environments.episodes = environments.episodes, EpisodeLog(environments.num_envs)
         try:
-            returns, lengths = play(environments, choose, episodes, seed, self.settings.device)
+            with computing_with(self.threads):
+                returns, lengths = play(environments, choose, episodes, seed, self.settings.device)
         finally:
             environments.episodes = learned_from
             if repeatable(source):
@@ -287,13 +298,3 @@ class Agent:
         self._kept_state = state
         if self._update is not None and state:
             self._update.load_state_dict(state)
-
-    # --- inside ------------------------------------------------------------------------------------------------
-    def _executable(self, actions: np.ndarray[Any, Any], one: bool) -> Any:
-        space = self.spaces.action
-        if isinstance(space, Discrete):
-            actions = actions + space.start
-            return int(actions[0]) if one else actions
-        low, high = (np.array(side, np.float32) for side in (space.low, space.high))
-        actions = np.clip(actions, low, high).reshape(-1, *space.shape)
-        return actions[0] if one else actions

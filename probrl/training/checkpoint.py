@@ -36,7 +36,7 @@ def describe(agent: Agent) -> Plain:
         "digest": agent.digest,
         "timesteps": agent.timesteps,
         "iteration": agent.iteration,
-        "threads": torch.get_num_threads(),
+        "threads": agent.threads,
         "versions": versions(),
     }
 

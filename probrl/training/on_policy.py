@@ -14,7 +14,7 @@ from probrl.errors import EnvironmentError, NonFiniteError
 from probrl.program import Fit, Minimize, Together
 from probrl.training.collector import Collector
 from probrl.training.progress import ProgressBar
-from probrl.training.settings import whole_number
+from probrl.training.settings import computing_with, whole_number
 
 if TYPE_CHECKING:
     from probrl.training.agent import Agent
@@ -60,7 +60,7 @@ class OnPolicyTrainer:
         rows = self.collector.rollout.num_envs * self.collector.rollout.steps
         agent.compile(updates=-(-total_timesteps // rows) * planned_updates(agent.program, rows))
         start = time.perf_counter()
-        with ProgressBar(goal, began, agent.settings.progress) as bar:
+        with computing_with(agent.threads), ProgressBar(goal, began, agent.settings.progress) as bar:
             while agent.timesteps < goal:
                 row = self.step(agent.timesteps / goal)
                 seconds = time.perf_counter() - start

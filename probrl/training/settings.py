@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,8 @@ class Settings:
         backend: of the compiled update: "auto", "inductor" or "eager".
         run: the folder that metrics and checkpoints go to; None keeps them in memory.
         progress: whether a progress bar is shown; None means when standard error is a terminal.
+        threads: how many torch computes with while it learns and evaluates; None is one for networks so small that
+            more would only wait for each other, and torch's own number for others.
 
     Errors:
         DataError for a seed that is not a whole number from 0 on, an unknown device or backend.
@@ -31,9 +34,12 @@ class Settings:
     backend: str = "auto"
     run: str | None = None
     progress: bool | None = None
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         whole_number("seed", self.seed, least=0)
+        if self.threads is not None:
+            whole_number("threads", self.threads)
         if self.backend not in ("auto", "inductor", "aot_eager", "eager"):
             raise DataError(f"backend is 'auto', 'inductor' or 'eager', not {self.backend!r}")
         try:
@@ -42,6 +48,17 @@ class Settings:
             raise DataError(f"{self.device!r} is not a device: write 'cpu' or 'cuda'") from error
         if device.type == "cuda" and not torch.cuda.is_available():
             raise DataError(f"the device {self.device!r} was asked for, but torch sees no GPU here: write 'cpu'")
+
+
+@contextmanager
+def computing_with(threads: int) -> Iterator[None]:
+    """Lets torch compute with so many threads, and afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def whole_number(name: str, value: object, least: int = 1) -> int:

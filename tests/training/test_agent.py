@@ -77,6 +77,7 @@ def test_a_number_of_steps_is_a_positive_whole_number(count):
     [({"seed": 1.5}, "seed must be a whole number"), ({"seed": -1}, "seed must be at least 0"),
      ({"learning_rat": 1}, "no option 'learning_rat': did you mean 'learning_rate'"),
      ({"backend": "tpu"}, "backend is"), ({"device": "nowhere"}, "is not a device"),
+     ({"threads": 0}, "threads must be positive"),
      ({"num_envs": 0}, "num_envs must be positive"), ({"num_steps": 0}, "num_steps must be positive"),
      ({"gamma": "high"}, "gamma must be a number"), ({"gamma": float("nan")}, "gamma must be finite"),
      ({"num_envs": "4"}, "num_envs must be a whole number")],
@@ -171,6 +172,18 @@ def test_the_trainer_in_hand():
     trainer = OnPolicyTrainer(lambda: __import__("gymnasium").make("CartPole-v1"), agent)
     trainer.learn(32)
     assert agent.timesteps == 32 and trainer.metrics["iteration"] == 2
+
+
+def test_small_networks_learn_with_one_thread_and_the_number_is_given_back():
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        for threads in (None, 2):
+            agent = PPO("CartPole-v1", threads=threads, **SMALL)
+            agent.learn(16, callback=lambda trainer: seen.append(torch.get_num_threads()))
+        assert seen == [1, 2] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_one_policy_call_per_vector_step():
