@@ -17,6 +17,6 @@ from probrl.distributions.tanh_normal import TanhNormal
 from probrl.distributions.uniform import Subset, Uniform
 
 __all__ = [
-    "Bernoulli", "Beta", "Categorical", "Deterministic", "Distribution", "Mixture", "MultiDiscrete", "MultivariateNormal",
-    "Normal", "OneHot", "Product", "Subset", "TanhNormal", "Uniform", "ensemble", "expect", "given", "lift",
+    "Bernoulli", "Beta", "Categorical", "Deterministic", "Distribution", "Mixture", "MultiDiscrete",
+    "MultivariateNormal", "Normal", "OneHot", "Product", "Subset", "TanhNormal", "Uniform", "ensemble", "expect", "given", "lift",
 ]  # fmt: skip

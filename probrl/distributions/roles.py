@@ -1,0 +1,113 @@
+"""Whose parameters are meant: the roles of a distribution, which share its declaration and register nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from probrl.errors import ExpressionError
+from probrl.expr.state import Network
+
+COPIED = ("old", "target", "ema", "reference")  # the roles that have tensors of their own
+
+
+class Roles:
+    """A distribution in its roles: views that hold the owner in a tuple, so that no module sees it registered."""
+
+    notation: str
+    handle: Network
+
+    role = "live"
+
+    @property
+    def owner(self) -> Any:
+        """The distribution that owns the parameters: itself, unless it is a role of another."""
+        return self.__dict__["_owner"][0] if "_owner" in self.__dict__ else self
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks whose copies belong to the role."""
+        return (self.handle,)
+
+    def in_role(self, role: str) -> Any:
+        """The same declaration with the parameters of a role; it registers nothing."""
+        owner = self.owner
+        if role == "live":
+            return owner
+        views = owner.__dict__.setdefault("_views", {})
+        if role not in views:
+            view = object.__new__(type(owner))
+            nn.Module.__init__(view)
+            kept = {k: v for k, v in owner.__dict__.items() if k not in view.__dict__ and k not in ("_views",)}
+            view.__dict__.update(kept, role=role, _owner=(owner,), _graph=None, _dist=None)
+            view.__dict__["_name"] = f"{owner._name}^{{{role}}}"
+            views[role] = view
+        return views[role]
+
+    @property
+    def behavior(self) -> Any:
+        """What was said when the action was taken: columns of the batch."""
+        return self.in_role("behavior")
+
+    @property
+    def old(self) -> Any:
+        """A copy of the parameters that only Snapshot moves."""
+        return self.in_role("old")
+
+    @property
+    def target(self) -> Any:
+        """A copy of the parameters that Polyak or Snapshot moves."""
+        return self.in_role("target")
+
+    @property
+    def ema(self) -> Any:
+        """A copy of the parameters that Polyak moves."""
+        return self.in_role("ema")
+
+    @property
+    def reference(self) -> Any:
+        """A copy of the parameters as they were at the start."""
+        return self.in_role("reference")
+
+    @property
+    def frozen(self) -> Any:
+        """The live parameters, held still; gradients still pass to the inputs."""
+        return self.in_role("frozen")
+
+    def role_tensors(self, role: str) -> dict[str, Tensor]:
+        """The parameters and buffers of the network in a role, by their names in the network.
+
+        Copies are made on demand, equal to the live values, and stay the same tensors: whoever moves a role writes
+        into them.
+        """
+        owner = self.owner
+        module = owner.handle.module
+        if not isinstance(module, nn.Module):
+            return {}
+        live: dict[str, Tensor] = dict(module.named_parameters(remove_duplicate=False))
+        live.update(module.named_buffers(remove_duplicate=False))
+        if role == "live":
+            return live
+        if role == "frozen":
+            return {k: v.detach() for k, v in live.items()}
+        if role not in COPIED:
+            raise ExpressionError(
+                f"{self.notation}.{role}: this role has no parameters; those with copies are {', '.join(COPIED)}"
+            )
+        copies: dict[str, dict[str, Tensor]] = owner.handle.copies
+        if role not in copies:
+            made: dict[int, Tensor] = {}  # tied parameters stay tied
+            copies[role] = {k: made.setdefault(id(v), v.detach().clone()) for k, v in live.items()}
+        return copies[role]
+
+    def role_state_dict(self) -> dict[str, Tensor]:
+        """The copies that roles own, by role and name: what a checkpoint stores beside ``state_dict()``."""
+        copies = self.owner.handle.copies
+        return {f"{role}.{k}": v for role, tensors in copies.items() for k, v in tensors.items()}
+
+    def load_role_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Puts stored copies back."""
+        for name, value in state.items():
+            role, _, key = name.partition(".")
+            self.role_tensors(role)[key].copy_(value)
