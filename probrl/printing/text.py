@@ -93,7 +93,7 @@ def _width(shown: str) -> int:
 
 
 def _values(expr: Expr, batch: Any) -> list[str]:
-    pairs = [("value", expr), *((label, value) for label, _, value in terms_of(expr, write_line=line))]
+    pairs = [("total", expr), *((label, value) for label, _, value in terms_of(expr, write_line=line))]
     shown = [(label, _number(read("evaluate", x, batch))) for label, x in pairs]
     width = max(_width(label) for label, _ in shown)
     return [f"{label}{' ' * (width - _width(label))}  {value}" for label, value in shown]
