@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from probrl.expr.base import Expr, install_reading
 
 if TYPE_CHECKING:
-    from probrl.symbolic.reading import Reading
+    from probrl.symbolic.formulas import Reading
 
 __all__ = ["from_sympy", "reading", "to_sympy"]
 
@@ -45,7 +45,7 @@ def reading(expr: Expr) -> Reading:
         expr: the formula.
 
     Returns:
-        A :class:`~probrl.symbolic.reading.Reading`: ``formula`` is the sympy expression, ``leaves`` maps the symbols
+        A :class:`~probrl.symbolic.formulas.Reading`: ``formula`` is the sympy expression, ``leaves`` maps the symbols
         and functions whose values are to be supplied to nodes, ``structures`` those that are computed from their
         arguments. ``evaluate`` runs it in numpy, without torch and without the graph.
 
@@ -56,7 +56,7 @@ def reading(expr: Expr) -> Reading:
         >>> float(found.evaluate({"x": numpy.array([1.0, 3.0])}).value)
         5.0
     """
-    from probrl.symbolic.reading import read_formula
+    from probrl.symbolic.formulas import read_formula
 
     return read_formula(expr)
 

@@ -20,7 +20,7 @@ from probrl.expr.base import Expr
 from probrl.expr.traversal import executed, walk
 from probrl.symbolic.functions import NUMERIC, plain
 from probrl.symbolic.kernels import Layout, backward, forward
-from probrl.symbolic.reading import Reading
+from probrl.symbolic.formulas import Reading
 
 
 @dataclass
