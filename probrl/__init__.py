@@ -9,9 +9,43 @@ from probrl.expr.axes import Axis
 from probrl.expr.calculus import divergence, grad, jvp
 from probrl.expr.definition import definition
 from probrl.expr.operators import (
-    abs, clip, concatenate, constant, cos, data_max, data_min, digamma, dot, equal, exp, floor, index, lgamma, log, log_softmax,
-    logsumexp, maximum, mean, minimum, noise, sigmoid, sign, sin, softmax, softplus, sqnorm, sqrt, stack, standardize, std,
-    stop_gradient, sum, sum_event, symbols, tanh, where,
+    abs,
+    clip,
+    concatenate,
+    constant,
+    cos,
+    data_max,
+    data_min,
+    digamma,
+    dot,
+    equal,
+    exp,
+    floor,
+    index,
+    lgamma,
+    log,
+    log_softmax,
+    logsumexp,
+    maximum,
+    mean,
+    minimum,
+    noise,
+    sigmoid,
+    sign,
+    sin,
+    softmax,
+    softplus,
+    sqnorm,
+    sqrt,
+    stack,
+    standardize,
+    std,
+    stop_gradient,
+    sum,
+    sum_event,
+    symbols,
+    tanh,
+    where,
 )  # fmt: skip
 from probrl.expr.recursion import following as next
 from probrl.expr.recursion import preceding as prev
@@ -21,7 +55,17 @@ from probrl.graph.optimizers import SGD, Adam, AdamW, RMSprop
 from probrl.networks.mlp import mlp
 from probrl.objectives import *  # noqa: F403
 from probrl.program import (
-    Assign, Every, Fit, Maximize, Minimize, Polyak, Prepare, Program, Report, Snapshot, Together,
+    Assign,
+    Every,
+    Fit,
+    Maximize,
+    Minimize,
+    Polyak,
+    Prepare,
+    Program,
+    Report,
+    Snapshot,
+    Together,
 )  # fmt: skip
 
 __version__ = "0.1.0"

@@ -104,7 +104,7 @@ class Expr:
     def __float__(self) -> float:
         raise ExpressionError(f"{show(self)} is a formula, not a number: give it a batch, as in loss(batch)")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __iter__(self) -> Any:
         raise ExpressionError(f"{show(self)} cannot be iterated over: an element is x.at(axis=index)")

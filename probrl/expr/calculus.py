@@ -10,7 +10,7 @@ from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
 from probrl.expr.definition import definition
 from probrl.expr.operators import dot, equal, fresh_noise, lift, to_axis, to_event
-from probrl.expr.traversal import depends, everything, walk
+from probrl.expr.traversal import depends, everything, substitute, walk
 
 
 def grad(y: Any, x: Any) -> Expr:
@@ -21,6 +21,7 @@ def grad(y: Any, x: Any) -> Expr:
     """
     y, x = lift(y), lift(x)
     _occurs(y, x, "pr.grad")
+    y, (x,) = _cut(y, (x,))
     return n.Derivative("grad", y, (x,), ())
 
 
@@ -38,7 +39,15 @@ def jvp(y: Any, tangents: Mapping[Any, Any]) -> Expr:
     for x in wrt:
         _occurs(y, x, "pr.jvp")
     _independent(y, wrt)
+    y, wrt = _cut(y, wrt)
     return n.Derivative("jvp", y, wrt, along)
+
+
+def _cut(y: Expr, wrt: tuple[Expr, ...]) -> tuple[Expr, tuple[Expr, ...]]:
+    """The named nodes as values that nothing in y looks behind: a density of a draw may use what the draw is made of."""
+    cuts = tuple(x.head.cut(x) if isinstance(x, n.Definition) else x for x in wrt)
+    moved = {x: z for x, z in zip(wrt, cuts, strict=True) if z is not x}
+    return (substitute(y, moved) if moved else y), cuts
 
 
 def _occurs(y: Expr, x: Expr, verb: str) -> None:

@@ -79,6 +79,10 @@ class Head:
         """The symbols among the arguments whose rank the definition settles."""
         return ()
 
+    def cut(self, node: Expr) -> Expr:
+        """The node that a derivative by the definition is taken by, where formulas of it look behind its value."""
+        return node
+
     def compared(self, args: tuple[Expr, ...], other: Head, others: tuple[Expr, ...]) -> None:
         """Refuses a ratio to (or a difference from) another definition that has no meaning."""
 

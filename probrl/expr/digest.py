@@ -19,7 +19,7 @@ def digest(*roots: Expr) -> str:
     """
     lines: dict[Expr, int] = {}
     numbers: dict[Any, str] = {}
-    text = []
+    text: list[str] = []
 
     def number(kind: str, thing: Any) -> str:
         key = (kind, thing)

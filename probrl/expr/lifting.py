@@ -54,7 +54,7 @@ def symbols(names: str, *, rank: int | None = None, axes: Any = (), data: str | 
         Type(axes=(Axis(name='batch', mask=None, data=True, source=None), Axis(name='time', mask='valid', data=True, source=None)), rank=1)
     """
     given = (axes,) if isinstance(axes, (str, Axis)) else tuple(axes)
-    declared = tuple(Axis(*x.split(), source=data) if isinstance(x, str) else x for x in given)
+    declared = tuple(Axis(x, source=data) if isinstance(x, str) else x for x in given)
     if data is not None:
         declared = tuple(Axis(a.name, a.mask, a.data, data) if a.data else a for a in declared)
     has_batch = any(a.name == "batch" for a in declared)

@@ -44,7 +44,7 @@ def recursion(body: Callable[..., Any], init: Any, over: str, reverse: bool = Fa
     global _depth
     inits = tuple(lift(i) for i in (init if isinstance(init, tuple) else (init,)))
     names = _parameters(body, len(inits))
-    guess = [(i.type.axes, i.type.rank) for i in inits]
+    guess: list[tuple[tuple[Axis, ...], int | None]] = [(i.type.axes, i.type.rank) for i in inits]
     _depth += 1
     try:
         for _ in range(6):
@@ -95,7 +95,7 @@ def _results(result: Any, count: int) -> tuple[tuple[Expr, ...], tuple[Expr, ...
     return tuple(map(lift, states)), tuple(map(lift, outputs))
 
 
-def _settle(step: Expr, init: Expr, over: str) -> tuple[tuple[Axis, ...], int]:
+def _settle(step: Expr, init: Expr, over: str) -> tuple[tuple[Axis, ...], int | None]:
     axes = {a.name: a for a in (*step.type.axes, *init.type.axes)}
     rank = step.type.rank if step.type.rank is not None else init.type.rank
     return tuple(axes.values()), rank or 0

@@ -30,7 +30,7 @@ class Type(NamedTuple):
         return tuple(a for a in self.axes if a.data)
 
     @property
-    def index(self) -> tuple[Axis, ...]:
+    def index(self) -> tuple[Axis, ...]:  # type: ignore[override]
         """The index axes."""
         return tuple(a for a in self.axes if not a.data)
 

@@ -16,7 +16,7 @@ def tensor_of(cell: Cell) -> Tensor:
         raw = math.log(cell.initial) if cell.positive else cell.initial
         value = torch.tensor(raw, dtype=torch.get_default_dtype())
         cell.storage = nn.Parameter(value) if cell.kind == "parameter" else value
-    return cell.storage  # type: ignore[no-any-return]
+    return cell.storage
 
 
 def value_of(cell: Cell) -> float:

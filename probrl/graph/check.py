@@ -94,7 +94,7 @@ def open_states(x: Expr) -> frozenset[Expr]:
     if "open_states" not in x._cache:
         found = frozenset((x,)) if is_bound(x) else frozenset().union(*map(open_states, everything(x)))
         x._cache["open_states"] = found - frozenset(x.states) if isinstance(x, n.Recursion) else found
-    return x._cache["open_states"]  # type: ignore[no-any-return]
+    return x._cache["open_states"]
 
 
 def _wide(x: Any) -> Any:

@@ -39,7 +39,9 @@ class Function:
         lowering = Lowering(flat)
         lowering.hold(tuple(self.roots.values()))
         values = {name: lowering.lower(x) for name, x in self.roots.items()}
-        self.values = {name: lowering.laid_out(lowering.numeric(v), self.roots[name].type.axes) for name, v in values.items()}
+        self.values = {
+            name: lowering.laid_out(lowering.numeric(v), self.roots[name].type.axes) for name, v in values.items()
+        }
         self.module = lowering.finish(tuple(v.node for v in self.values.values()))
         self.inputs = lowering.inputs
         self.arguments = [str(p.target) for p in self.module.graph.nodes if p.op == "placeholder"]
@@ -75,14 +77,14 @@ class Function:
         found = {}
         for noise, shape in zip(self.noises, shapes, strict=True):
             value = given.get(noise)
-            found[self.inputs.noises[noise]] = draw(noise, shape, dtype, device, generator) if value is None else value  # type: ignore[index, arg-type]
+            found[self.inputs.noises[noise]] = draw(noise, shape, dtype, device, generator) if value is None else value
         return found
 
     def noise_shapes(self, batch: Mapping[str, Any], generator: Generator | None) -> list[tuple[int, ...]]:
         """The shape of every noise, found once for each combination of column shapes."""
         key = tuple(tuple(batch[s].shape) if isinstance(batch[s], Tensor) else None for s in self.inputs.columns)
         if key not in self._shapes:
-            self._shapes[key] = [shape_of(x, batch, self.flat, self.inputs.columns) for x in self.noises]  # type: ignore[arg-type]
+            self._shapes[key] = [shape_of(x, batch, self.flat, self.inputs.columns) for x in self.noises]
         return self._shapes[key]
 
     def __call__(self, batch: Mapping[str, Any], generator: Generator | None = None,

@@ -49,7 +49,7 @@ class Group:
         self.step += 1 - refused
         if not self.optimizer.fused(parameters, gradients, state, self.step, lr, scale, refused):
             if scale is not None:
-                gradients = torch._foreach_div(list(gradients), scale)  # type: ignore[assignment]
+                gradients = torch._foreach_div(list(gradients), scale)
             self.write(parameters, gradients, state, self.step, lr, refused == 0)
         self.project()
 

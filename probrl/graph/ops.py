@@ -121,7 +121,7 @@ def scan(body, states, rows, held, dims, mask, mask_dim, reverse):
     starts = list(states.values())
     names = list(states)
     current = starts
-    kept = [None] * length
+    kept: list = [None] * length
     for t in range(length - 1, -1, -1) if reverse else range(length):
         cut = {name: row.select(dims[name], t) for name, row in rows.items()}
         current, outputs = body(**dict(zip(names, current, strict=True)), **cut, **held)
@@ -171,7 +171,7 @@ def directional(function, primals, tangents, extra, captured):
 
     def along_traced(*vs):
         # The derivative of a pull-back by what it pulls: torch 2.13 cannot trace the gradient of a forward-mode one.
-        y, pull = torch.func.vjp(value, *primals.values())
+        y, pull = torch.func.vjp(value, *primals.values())  # type: ignore[misc]
         return torch.func.vjp(pull, torch.zeros_like(y))[1](vs)[0]
 
     if torch.compiler.is_compiling():

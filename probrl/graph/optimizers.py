@@ -92,8 +92,8 @@ class Adam(Optimizer):
         scale: Tensor | None,
         refused: Tensor,
     ) -> bool:
-        kernel = torch._fused_adamw_ if self.decoupled else torch._fused_adam_
-        if any(x.dtype not in (torch.float32, torch.float64) for x in p):
+        kernel: Any = torch._fused_adamw_ if self.decoupled else torch._fused_adam_
+        if any(x.dtype is not torch.float32 for x in p):  # the kernel's scale is of single precision
             return False
         # the kernel walks the memory: a gradient that autograd laid out otherwise (that of a transposed weight) is copied
         g = [d if d.stride() == x.stride() else torch.empty_like(x).copy_(d) for d, x in zip(g, p, strict=True)]

@@ -67,7 +67,7 @@ class InRole:
 def callable_of(net: Network, role: str) -> Callable[..., Any]:
     """What an eager graph calls for a network in a role."""
     if role == "live" or net.pure or not isinstance(net.module, nn.Module):
-        return net.module  # type: ignore[no-any-return]
+        return net.module
     if role == "frozen":
         return InRole(net, lambda: {k: t.detach() for k, t in tensors(net.module).items()})
     if role in COPIED:

@@ -97,11 +97,12 @@ def _gather(function: FunctionType, helpers: dict[str, Callable[..., Any]]) -> N
 
 
 def _qualified(target: Any) -> str:
-    for owner, prefix in (
+    places: list[tuple[Any, str]] = [
         (torch.Tensor, "torch.Tensor"),
         (torch.nn.functional, "torch.nn.functional"),
         (torch, "torch"),
-    ):
+    ]
+    for owner, prefix in places:
         if getattr(owner, target.__name__, None) is target:
             return f"{prefix}.{target.__name__}"
     return f"{target.__module__}.{target.__name__}"

@@ -84,7 +84,8 @@ class TracedDescent:
         if len(self.descent.goals) == 1:
             found, aux = torch.func.grad(lambda p: _first(self.losses(p, bound)), has_aux=True)(parameters)
             return [found], aux
-        losses, pull, aux = torch.func.vjp(lambda p: self.losses(p, bound), parameters, has_aux=True)
+        pulled: Any = torch.func.vjp(lambda p: self.losses(p, bound), parameters, has_aux=True)
+        losses, pull, aux = pulled
         split, start = [], 0
         for i, goal in enumerate(self.descent.goals):
             (found,) = pull(tuple(torch.ones_like(x) if j == i else torch.zeros_like(x) for j, x in enumerate(losses)))
@@ -169,7 +170,7 @@ class Functional:
     def bind(self, parameters: Sequence[Tensor], buffers: Mapping[str, Tensor]) -> Callable[..., Any]:
         """The call at the given parameters."""
         if self.plain:
-            return self.module  # type: ignore[no-any-return]
+            return self.module
         held = self.held if self.role != "frozen" else {k: t.detach() for k, t in self.held.items()}
         given = {**held, **buffers, **{name: parameters[i] for name, i in self.moved.items()}}
         return lambda *args: torch.func.functional_call(self.module, given, args)

@@ -60,7 +60,7 @@ class Program(Step):
     def _settle(self) -> dict[Expr, Expr]:
         """Every expression of every step, with the ranks that they say of each other's symbols."""
         found = [x for step in self.walk() for x in self._read(step)]
-        prepared = {}
+        prepared: dict[str, Step] = {}
         for step in self.walk():
             if isinstance(step, Prepare):
                 for name in step.columns:

@@ -51,7 +51,7 @@ def program_digest(program: Program) -> str:
 
     parts = []
     for step in program.walk():
-        plain = {k: v for k, v in vars(step).items() if isinstance(v, (int, float, str))}
+        plain: dict[str, Any] = {k: v for k, v in vars(step).items() if isinstance(v, (int, float, str))}
         if isinstance(step, Minimize):
             plain["rules"] = [repr(m.optimizer) for m in step.wrt if not isinstance(m.optimizer.lr, Expr)]
         parts.append(f"{type(step).__name__}:{sorted(plain.items(), key=str)}")

@@ -44,9 +44,9 @@ class Step:
 
         return Program(self)
 
-    def compile(self, **options: Any) -> Any:
+    def compile(self, backend: str = "auto", seed: int | None = None, updates: int | None = None) -> Any:
         """The step as an update that runs: ``metrics = step.compile()(batch)``; see :meth:`Program.compile`."""
-        return self.program().compile(**options)
+        return self.program().compile(backend, seed, updates)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("latex", "print_latex", "text", "png", "gradients", "digest", "code", "check", "_repr_latex_"):

@@ -97,7 +97,7 @@ class Unit:
     ) -> list[dict[str, Any]]:
         """The arguments of every action's graph; a noise that several read is drawn once."""
         drawn: dict[Expr, Tensor] = {}
-        bounds = []
+        bounds: list[dict[str, Any]] = []
         for function in self.functions:
             if function is None:
                 bounds.append({})
@@ -122,7 +122,7 @@ class Unit:
         if self._compiled is None:
             self._prepare(bounds)
         with torch.no_grad():
-            return self._compiled(bounds, stopped)  # type: ignore[no-any-return]
+            return self._compiled(bounds, stopped)
 
     def _eager(self, bounds: Sequence[Mapping[str, Any]], stopped: Tensor | None) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -22,10 +22,12 @@ def _(node: n.Derivative, to: Lowering) -> Value:
     primals = [to.lower(x) for x in node.wrt]
     if node.op == "jvp":
         primals = [_widened(v, tangent, node, to) for v, tangent in zip(primals, node.tangents, strict=True)]
-    for x, value in zip(node.wrt, primals, strict=True):
+    for named, value in zip(node.wrt, primals, strict=True):
         if value.number:
-            raise ExpressionError(f"{show(node)}: {show(x)} is a number; a derivative is by a tensor")
-    cuts = {x: (f"x_{i}", v) for i, (x, v) in enumerate(zip(node.wrt, primals, strict=True))}
+            raise ExpressionError(f"{show(node)}: {show(named)} is a number; a derivative is by a tensor")
+    cuts: dict[Expr, tuple[str, Value]] = {
+        e: (f"x_{i}", v) for i, (e, v) in enumerate(zip(node.wrt, primals, strict=True))
+    }
     inside = Closure(to, cuts, (node.y,))
     y = inside.numeric(inside.lower(node.y))
     if node.op == "grad":
@@ -43,8 +45,8 @@ def _(node: n.Derivative, to: Lowering) -> Value:
             if not (v.number and extra)
             else to.emit(_repeated, v.node, x.node, len(extra))
         )
-    named = dict(zip(inside.arguments, (p.node for p in primals), strict=True))
-    called = to.emit(ops.directional, function, named, tuple(aligned), len(extra), dict_of(inside))
+    points = dict(zip(inside.arguments, (p.node for p in primals), strict=True))
+    called = to.emit(ops.directional, function, points, tuple(aligned), len(extra), dict_of(inside))
     return Value(called, (*extra, *y.axes), y.rank)
 
 
@@ -104,7 +106,7 @@ def _general(node: n.Recursion, to: Lowering) -> list[Value]:
     for x in walk(*node.steps, *node.outputs, through=executed):
         if isinstance(x, n.Symbol) and x.depth is None and node.axis in x.type.names:
             to.lower(x)  # the states' sizes are read off the columns
-    cuts = {}
+    cuts: dict[Expr, tuple[str, Value]] = {}
     states = {}
     for symbol, init in zip(node.states, node.inits, strict=True):
         axes = tuple(x for x in to.names(symbol.axes) if x != node.axis)
