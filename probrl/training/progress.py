@@ -7,6 +7,10 @@ import sys
 from types import TracebackType
 from typing import Any
 
+HEADLINE = {"episode_return": "return", "episode_length": "length", "steps_per_second": "steps/s"}
+ASIDE = {"timesteps", "iteration", "episodes", "seconds", "progress", "finite", "loss", "grad_norm", "log_ratio"}
+BAR = 34  # columns of the bar, the share and the time that is left
+
 
 class ProgressBar:
     """A live line with returns, speed, loss terms and the time that is left; silent when not shown.
@@ -26,7 +30,8 @@ class ProgressBar:
     def update(self, done: int, row: dict[str, float]) -> None:
         """Shows how far it is, and the newest metrics."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, facts=_facts(row))
+            room = self._bar.console.width - BAR
+            self._bar.update(self._task, completed=done, facts=facts(row, room))
 
     def __enter__(self) -> ProgressBar:
         if self._bar is not None:
@@ -43,21 +48,33 @@ class ProgressBar:
 def _rich_bar() -> Any:
     # rich costs a tenth of a second to import, so only who sees the bar pays
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     return Progress(
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        BarColumn(bar_width=16),
+        TaskProgressColumn(),
+        TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[facts]}"),
         console=Console(stderr=True),
         refresh_per_second=4,
     )
 
 
-def _facts(row: dict[str, float]) -> str:
-    first = {"episode_return": "return", "episode_length": "length", "steps_per_second": "steps/s"}
-    hidden = {"timesteps", "iteration", "episodes", "seconds", "progress", "finite"}
-    parts = [f"{label} {row[name]:.0f}" for name, label in first.items() if not math.isnan(row.get(name, math.nan))]
-    parts += [f"{name} {value:.3g}" for name, value in row.items() if name not in first and name not in hidden]
-    return "  ".join(parts[:8])
+def facts(row: dict[str, float], room: int) -> str:
+    """The newest metrics as words, as many as there is room for.
+
+    Example:
+        >>> facts({"episode_return": 21.3, "policy": 0.0123, "value": 2.0}, room=40)
+        'return 21  policy 0.0123  value 2'
+        >>> facts({"episode_return": 21.3, "policy": 0.0123, "value": 2.0}, room=26)
+        'return 21  policy 0.0123'
+    """
+    parts = [f"{label} {row[name]:.0f}" for name, label in HEADLINE.items() if not math.isnan(row.get(name, math.nan))]
+    parts += [f"{name} {value:.3g}" for name, value in row.items() if name not in HEADLINE and name not in ASIDE]
+    line = ""
+    for part in parts:
+        longer = f"{line}  {part}" if line else part
+        if len(longer) > room:
+            break
+        line = longer
+    return line
