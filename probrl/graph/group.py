@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from probrl.errors import CheckpointError
 from probrl.expr.state import Cell
@@ -29,9 +29,14 @@ class Group:
         self.bounds = {i: b for i, c in (cells or {}).items() if (b := raw_bounds(c)) is not None}
         device = self.parameters[0].device
         self.step = torch.zeros((), dtype=torch.float32, device=device)
-        self.state = {
+        lazy = any(isinstance(p, nn.UninitializedParameter) for p in self.parameters)
+        self.state: dict[str, list[Tensor]] = {} if lazy else self.zeros()  # lazy layers get their shapes by running
+
+    def zeros(self) -> dict[str, list[Tensor]]:
+        """The optimiser's state before its first step."""
+        return {
             slot: [torch.zeros_like(p, memory_format=torch.preserve_format).detach() for p in self.parameters]
-            for slot in optimizer.slots
+            for slot in self.optimizer.slots
         }
 
     def tensors(self) -> list[Tensor]:
@@ -42,6 +47,7 @@ class Group:
         self, gradients: Sequence[Tensor], lr: Any, scale: Tensor | None, refused: Tensor, moved: Sequence[bool]
     ) -> None:
         """One step in place, eagerly; ``moved`` leaves out the parameters that the loss does not reach."""
+        self.state = self.state or self.zeros()
         everything = all(moved)
         keep = (lambda xs: xs) if everything else (lambda xs: [x for x, m in zip(xs, moved, strict=True) if m])
         parameters, state = keep(self.parameters), {k: keep(v) for k, v in self.state.items()}

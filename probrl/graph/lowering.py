@@ -269,8 +269,7 @@ class Lowering:
         root = torch.nn.Module()
         for name, module in self.modules.items():
             root.add_module(name, module)
-        module = fx.GraphModule(root, self.graph)
-        return module
+        return fx.GraphModule(root, self.graph)
 
 
 def _as_number(indicator: Any, like: Any) -> Any:

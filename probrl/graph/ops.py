@@ -78,7 +78,7 @@ def gather(x, index, dim, event):
     index = index.unsqueeze(dim)
     for _ in range(event):
         index = index.unsqueeze(-1)
-    shape = torch.broadcast_shapes(x.shape[:dim] + (1,) + x.shape[dim + 1 :], index.shape)
+    shape = torch.broadcast_shapes((*x.shape[:dim], 1, *x.shape[dim + 1 :]), index.shape)
     x = x.expand(*shape[:dim], x.shape[dim], *shape[dim + 1 :])
     return torch.gather(x, dim, index.expand(shape)).squeeze(dim)
 

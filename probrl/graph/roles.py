@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from probrl.errors import ExpressionError
 from probrl.expr.state import Network
@@ -24,6 +25,10 @@ def tensors(module: nn.Module) -> dict[str, Tensor]:
 def role_tensors(net: Network, role: str) -> dict[str, Tensor]:
     """The tensors of a copied role, copied from the live ones at first use; kept on the device of the live ones."""
     live = tensors(net.module)
+    if any(is_lazy(t) for t in live.values()):
+        raise ExpressionError(
+            f"{net.name}.{role} copies a network with a lazy layer that has no shape yet: call the network once before"
+        )
     copies = net.copies.get(role)
     if copies is None or set(copies) != set(live):
         made: dict[int, Tensor] = {}

@@ -35,7 +35,7 @@ def sources(functions: dict[str, Function]) -> str:
 
 
 def _doc(function: Function) -> str:
-    networks = [name for name in function.inputs.networks.values()]
+    networks = list(function.inputs.networks.values())
     kinds = [
         ("networks", networks), ("columns", list(function.inputs.columns)), ("noises", list(function.inputs.noises.values())),
         ("scalars", list(function.inputs.cells.values())),
@@ -102,10 +102,11 @@ def _qualified(target: Any) -> str:
         (torch.nn.functional, "torch.nn.functional"),
         (torch, "torch"),
     ]
+    name, module = str(target.__name__), str(target.__module__)
     for owner, prefix in places:
-        if getattr(owner, target.__name__, None) is target:
-            return f"{prefix}.{target.__name__}"
-    return f"{target.__module__}.{target.__name__}"
+        if getattr(owner, name, None) is target:
+            return f"{prefix}.{name}"
+    return f"{module}.{name}"
 
 
 def _spelled(value: Any) -> str:
