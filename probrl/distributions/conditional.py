@@ -31,6 +31,7 @@ class Conditional(Roles):
     keys: tuple[str, ...] = ()
     law = "normal"  # of the noise that a draw is made from
     reparameterised = True
+    seen_through = False  # whether the density of a draw is taken from what the draw is made of
 
     declaration: Declaration
     notation: str

@@ -87,7 +87,10 @@ class Stacked(nn.Module):
                 x = layer(x)
         return x.reshape(self.count, *rows, x.shape[-1])
 
-    def member(self, index: int) -> Member:
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Member:
         """One member: a view of the stacked parameters, not a copy."""
         return Member(self, index)
 

@@ -10,7 +10,7 @@ from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis
 from probrl.expr.base import Expr, show
-from probrl.expr.definition import Density, Drawn, Functional, Head, Notation
+from probrl.expr.definition import Density, Drawn, Functional, Head, Letter, Notation
 from probrl.expr.operators import exp
 
 
@@ -129,6 +129,19 @@ class Divergence(Head):
 
 
 @dataclass(frozen=True)
+class Value(Head):
+    """A draw as a value and nothing more: what it was made of is not looked at."""
+
+    name: str
+
+    def body(self, *args: Expr) -> Expr:
+        return args[0]
+
+    def notation(self, *args: Expr) -> Notation:
+        return Letter(self.name)
+
+
+@dataclass(frozen=True)
 class Draw(Source):
     """A value drawn from a distribution: a formula over fresh noise, which stands first among the arguments."""
 
@@ -148,6 +161,9 @@ class Draw(Source):
         first = args[0]
         assert isinstance(first, n.Noise)
         return first.uid
+
+    def cut(self, node: Expr) -> Expr:
+        return n.Definition(Value(self.dist.variable), (node,)) if self.dist.seen_through else node
 
     @property
     def reparameterised(self) -> bool:

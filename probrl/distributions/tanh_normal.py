@@ -46,6 +46,7 @@ class TanhNormal(Scaled):
     family = "TanhNormal"
     support = "(-1, 1)"
     bounds = (-5.0, 2.0)
+    seen_through = True
     distribution_torch_class = staticmethod(_torch)
 
     def log_density(self, x: Expr, *, loc: Expr, scale: Expr) -> Expr:  # type: ignore[override]
