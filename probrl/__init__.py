@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import Any
 
-from probrl import graph, printing, symbolic  # noqa: F401 - they fill the readings of every expression
-from probrl.distributions import *  # noqa: F403
+from probrl import graph, printing, symbolic
+from probrl.distributions import *
 from probrl.expr.axes import Axis
 from probrl.expr.calculus import divergence, grad, jvp
 from probrl.expr.definition import definition
+from probrl.expr.functions import function
 from probrl.expr.operators import (
     abs,
     clip,
@@ -53,7 +54,7 @@ from probrl.expr.recursion import recursion
 from probrl.expr.scalars import iteration, parameter, progress, state
 from probrl.graph.optimizers import SGD, Adam, AdamW, RMSprop
 from probrl.networks.mlp import mlp
-from probrl.objectives import *  # noqa: F403
+from probrl.objectives import *
 from probrl.program import (
     Assign,
     Every,

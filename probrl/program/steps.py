@@ -288,7 +288,7 @@ def terms(loss: Expr) -> Mapping[str, Expr]:
     """The terms of a loss that have a name, as they go into the metrics."""
     found: dict[str, Expr] = {}
     for node in walk_nodes(loss, through=everything):
-        if isinstance(node, n.Definition) and isinstance(node.head, NamedHead) and node is not loss:
-            if node.type.rank in (0, None) and not node.type.index:
-                found[node.head.name] = mean(node) if node.type.data else node
+        named = isinstance(node, n.Definition) and isinstance(node.head, NamedHead) and node is not loss
+        if named and node.type.rank in (0, None) and not node.type.index:
+            found[node.head.name] = mean(node) if node.type.data else node  # type: ignore[attr-defined]
     return found
