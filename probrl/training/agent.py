@@ -12,7 +12,7 @@ import torch
 from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make, repeatable
 from probrl.errors import DataError, EnvironmentError
 from probrl.training.acting import chooser, sampler
-from probrl.training.catalogue import check_hyper_parameters
+from probrl.training.catalogue import check_hyper_parameters, own_parts
 from probrl.training.evaluation import Evaluation, play, summarise
 from probrl.training.run import Metrics
 from probrl.training.settings import Settings, computing_with, whole_number
@@ -52,7 +52,7 @@ class Agent:
     ) -> None:
         self.algorithm, self.env, self.settings = algorithm, env, settings or Settings()
         check_hyper_parameters(algorithm)
-        self.parts = {name: part for name, part in (parts or {}).items() if part is not None}
+        self.parts = own_parts(parts or {})
         self._environments: Environments | None = None
         self.spaces: Spaces = spaces or self.environments.spaces
         # the networks' first weights come from the seed; the user's own random stream is left as it was

@@ -6,8 +6,11 @@ import dataclasses
 import importlib
 import math
 import pkgutil
+from collections.abc import Mapping
 from typing import Any
 
+from probrl.distributions import lift
+from probrl.distributions.base import PixyzDistribution
 from probrl.errors import CheckpointError, DataError
 from probrl.expr.base import Expr
 from probrl.training.settings import nearest, whole_number
@@ -68,6 +71,12 @@ def check_hyper_parameters(algorithm: Any) -> None:
             raise DataError(f"{f.name} must be a number, got {value!r}")
         elif isinstance(value, float) and not math.isfinite(value):
             raise DataError(f"{f.name} must be finite, got {value!r}")
+
+
+def own_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts that a user handed over; pixyz distributions become ours."""
+    given = {name: part for name, part in parts.items() if part is not None}
+    return {name: lift(part) if isinstance(part, PixyzDistribution) else part for name, part in given.items()}
 
 
 def is_plain(value: Any) -> bool:

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pixyz.distributions
 import pytest
 import torch
 
@@ -182,6 +183,25 @@ def test_own_distributions_in_place_of_the_declared_ones():
     V = pr.Deterministic("v | s", pr.mlp(4, 8, 1), name="U")
     agent = pr.PPO("CartPole-v1", actor=pi, critic=V, **SMALL).learn(32)
     assert agent.actor is pi and agent.critic is V and r"\mu" in agent.latex()
+
+
+class PixyzActor(pixyz.distributions.Categorical):
+    def __init__(self):
+        super().__init__(var=["a"], cond_var=["s"], name="p")
+        self.net = torch.nn.Linear(4, 2)
+
+    def forward(self, s):
+        return {"probs": torch.softmax(self.net(s), -1)}
+
+
+def test_a_pixyz_actor_as_it_is(tmp_path):
+    mine = PixyzActor()
+    before = mine.net.weight.detach().clone()
+    agent = pr.PPO("CartPole-v1", actor=mine, **SMALL).learn(32)
+    assert not torch.equal(mine.net.weight, before)
+    agent.save(tmp_path / "run")
+    back, seen = pr.load(tmp_path / "run", actor=PixyzActor()), np.random.default_rng(0).normal(size=(9, 4))
+    assert np.array_equal(agent.predict(seen), back.predict(seen))
 
 
 def test_a_refused_update_stops_the_learning():
