@@ -110,13 +110,19 @@ class Expr:
         raise ExpressionError(f"{show(self)} cannot be iterated over: an element is x.at(axis=index)")
 
     def __len__(self) -> int:
-        raise ExpressionError(f"{show(self)} has no length while it is a formula")
+        raise ExpressionError(
+            f"{show(self)} has no length while it is a formula; its coordinates are added up by pr.sum_event(x), "
+            "and an index axis by x.sum('i')"
+        )
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(function, "__name__", str(function)).strip("_")
+        formulas = ", ".join(show(a) for a in args if isinstance(a, Expr))
+        instead = f"pr.{name}(...)" if hasattr(_op(), name) else "one of pr's functions"
         raise ExpressionError(
-            f"{getattr(function, '__name__', function)} got a tensor beside a formula: name the tensor as a column "
-            "(x = pr.symbols('x'), and batch['x'] = tensor), or use pr's function of that name"
+            f"torch.{name} cannot take the formula {formulas}: write {instead}; a tensor beside it is named as a column "
+            "(x = pr.symbols('x'), and batch['x'] = tensor)"
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -129,34 +135,34 @@ class Expr:
 
     # --- arithmetic: the author's order is kept ----------------------------------------------------------------
     def __add__(self, other: Any) -> Expr:
-        return _op().add(self, other)
+        return _combined("add", self, other)
 
     def __radd__(self, other: Any) -> Expr:
-        return _op().add(other, self)
+        return _combined("add", other, self)
 
     def __sub__(self, other: Any) -> Expr:
-        return _op().subtract(self, other)
+        return _combined("subtract", self, other)
 
     def __rsub__(self, other: Any) -> Expr:
-        return _op().subtract(other, self)
+        return _combined("subtract", other, self)
 
     def __mul__(self, other: Any) -> Expr:
-        return _op().multiply(self, other)
+        return _combined("multiply", self, other)
 
     def __rmul__(self, other: Any) -> Expr:
-        return _op().multiply(other, self)
+        return _combined("multiply", other, self)
 
     def __truediv__(self, other: Any) -> Expr:
-        return _op().divide(self, other)
+        return _combined("divide", self, other)
 
     def __rtruediv__(self, other: Any) -> Expr:
-        return _op().divide(other, self)
+        return _combined("divide", other, self)
 
     def __pow__(self, other: Any) -> Expr:
-        return _op().power(self, other)
+        return _combined("power", self, other)
 
     def __rpow__(self, other: Any) -> Expr:
-        return _op().power(other, self)
+        return _combined("power", other, self)
 
     def __neg__(self) -> Expr:
         return _op().negative(self)
@@ -276,6 +282,18 @@ class Expr:
     def digest(self) -> str:
         """A hash of the canonical tree: renaming keeps it, changing an operator changes it."""
         return read("digest", self)
+
+
+def _combined(name: str, x: Any, y: Any) -> Expr:
+    """An operator's node; of what cannot be an operand, the message says what it stands beside."""
+    for value, other in ((x, y), (y, x)):
+        if not isinstance(value, (Expr, int, float)):
+            try:
+                _op().lift(value)
+            except ExpressionError as refused:
+                raise ExpressionError(f"beside {show(other)}: {refused}") from None
+    made: Expr = getattr(_op(), name)(x, y)
+    return made
 
 
 def _op() -> Any:

@@ -24,12 +24,13 @@ def lift(value: Any) -> Expr:
         return n.Number(value, None)
     if hasattr(value, "log_prob") or hasattr(value, "get_log_prob"):
         raise ExpressionError(
-            f"{value} is a distribution, not a value: apply it and ask, as in pi(s).log_prob(a) or pi(s).draw()"
+            f"{getattr(value, 'notation', value)} is a distribution, not a value: apply it and ask, as in "
+            "pi(s).log_prob(a) or pi(s).draw()"
         )
     if hasattr(value, "item") and hasattr(value, "shape"):
         raise ExpressionError(
-            "a tensor cannot stand in a formula, for it has no name to print: make it a column (pr.symbols), "
-            "a constant (pr.constant('c', float(x))) or a parameter"
+            f"a {type(value).__name__} of shape {tuple(value.shape)} cannot stand in a formula, for it has no name to print: make it "
+            "a column (x = pr.symbols('x'), and batch['x'] = tensor), a constant (pr.constant('c', float(x))) or a parameter"
         )
     raise ExpressionError(f"{value!r} ({type(value).__name__}) cannot stand in a formula: expressions and numbers can")
 
@@ -67,4 +68,6 @@ def symbols(names: str, *, rank: int | None = None, axes: Any = (), data: str | 
 
 def constant(letter: str, value: float) -> Expr:
     """A number that prints as its letter: ``pr.constant("gamma", 0.99)``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ExpressionError(f"pr.constant({letter!r}, ...) takes a Python number, not a {type(value).__name__}: write float(x)")
     return n.Number(value, letter)

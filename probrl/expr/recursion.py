@@ -74,7 +74,8 @@ def _parameters(body: Callable[..., Any], count: int) -> list[str]:
     names = [p.name for p in inspect.signature(body).parameters.values()]
     if len(names) != count:
         raise ExpressionError(
-            f"the recursion's body takes {len(names)} states ({', '.join(names)}) and init gives {count}"
+            f"the recursion's body takes {len(names)} states ({', '.join(names)}) and init gives {count}: "
+            "write one parameter per state, and init=(x, y) for two"
         )
     return names
 
@@ -91,7 +92,11 @@ def _results(result: Any, count: int) -> tuple[tuple[Expr, ...], tuple[Expr, ...
     else:
         states = outputs = result if isinstance(result, tuple) else (result,)
     if len(states) != count:
-        raise ExpressionError(f"the recursion's body returns {len(states)} states and init gives {count}")
+        shown = ", ".join(show(x) if isinstance(x, Expr) else repr(x) for x in states)
+        raise ExpressionError(
+            f"the recursion's body returns {len(states)} states ({shown}) and init gives {count}; to keep something else than "
+            "the states, return (states, outputs)"
+        )
     return tuple(map(lift, states)), tuple(map(lift, outputs))
 
 
