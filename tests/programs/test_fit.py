@@ -153,7 +153,7 @@ def test_noise_is_drawn_anew_for_each_minibatch():
     one = update(numbered(3))["e"]
     two = update(numbered(3))["e"]
     assert one.shape == (3,) and not torch.equal(one, two)
-    assert len(seen) == 4
+    assert sum(len(s) == 3 for s in seen) >= 8
 
 
 def inner_prepare():
