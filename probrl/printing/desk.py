@@ -10,6 +10,7 @@ from probrl.expr import nodes as n
 from probrl.expr.axes import Axis
 from probrl.expr.base import Expr
 from probrl.expr.recursion import _mentions
+from probrl.expr.traversal import children
 from probrl.printing import boxes as b
 from probrl.printing.layout import EQUALS, lay
 from probrl.printing.legend import words
@@ -33,6 +34,7 @@ _POINTWISE = (
     n.At,
     n.Shift,
 )
+_ANOTHER = "another of that name"
 _LAWS = {
     "normal": ("varepsilon", Spelled(r"\mathcal{N}(0, 1)", "N(0, 1)")),
     "uniform": ("u", Spelled(r"\mathcal{U}[0, 1)", "U[0, 1)")),
@@ -70,6 +72,8 @@ class Desk(Scope):
         """The box of a formula at the current index, and coordinate when a sum over an event is open."""
         if self.has_letter(node):
             return self._repeated_letter(node)
+        if node in self.bound and not isinstance(node, n.Symbol):  # what a state becomes, read by another state
+            return self._state_letter(node)
         kind = getattr(node, "type", None)
         gone = [] if kind is None else [a for a in self._offsets if a not in kind.names]
         if gone and not isinstance(node, n.Symbol):
@@ -125,13 +129,13 @@ class Desk(Scope):
         """A named value: its letter here, its meaning in a line."""
         if self.expands(node):
             return self.box(node.body)
-        here, left = self._lettered(("named", node, self._scope(node)), node, wish, f"another {node.head.name}")
+        here, left = self._lettered(("named", node, self._scope(node)), node, wish, "")
         self.later(("named", node, self._scope(node)), lambda: Row(left, EQUALS, body(), True))
         return here
 
     def reserve(self, node: n.Definition) -> None:
         """Keeps the name of a named value for it, before functions name their parameters."""
-        self._lettered(("named", node, ()), node, parse(node.head.name), f"another {node.head.name}")
+        self._lettered(("named", node, ()), node, parse(node.head.name), "")
 
     def definition(self, node: n.Definition) -> b.Box:
         """A definition by its notation, or by its body if the page expands it."""
@@ -150,7 +154,7 @@ class Desk(Scope):
             else Name(wish.base, "tilde", wish.primes, wish.subs, wish.sups)
         )
         key = ("draw", notation.uid)
-        here, left = self._lettered(key, node, wish, f"another draw of {notation.variable}")
+        here, left = self._lettered(key, node, wish, "")
         if self.expands(node):
             self.later(key, lambda: Row(left, EQUALS, self.box(node.body), True))
         else:
@@ -171,7 +175,7 @@ class Desk(Scope):
     def noise(self, node: n.Noise) -> b.Box:
         """A source of randomness: a letter here, the law in a line."""
         wish, law = _LAWS.get(node.law, ("xi", Spelled(rf"\text{{{node.law}}}", node.law)))
-        here, left = self._lettered(("noise", node), node, parse(wish), "another draw")
+        here, left = self._lettered(("noise", node), node, parse(wish), "")
 
         def line() -> Row:
             shown: b.Box = b.Word(law)
@@ -197,13 +201,16 @@ class Desk(Scope):
         if node in self.formals:
             return b.Letter(self.formals[node], self.indices(node.axes))
         if node not in self.bound:
-            return b.Letter(parse(node.name).above(Spelled(f"({node.depth})", f"({node.depth})")))
+            return b.Letter(self.letters.claim(("bound", node), parse(node.name), _ANOTHER), self.indices(node.axes))
+        return self._state_letter(node)
+
+    def _state_letter(self, node: Expr) -> b.Box:
         name, axis, step = self.bound[node]
         with self.shifted(axis.name, step):
             return b.Letter(name, tuple(self.index(a) for a in self._state_axes(node, axis)))
 
-    def _state_axes(self, node: n.Symbol, axis: Axis) -> list[Axis]:
-        shown = [a for a in node.axes if not a.data or a.name in self.indexed]
+    def _state_axes(self, node: Expr, axis: Axis) -> list[Axis]:
+        shown = [a for a in node.type.axes if not a.data or a.name in self.indexed]
         return shown if axis in shown else [*shown, axis]
 
     @staticmethod
@@ -213,7 +220,7 @@ class Desk(Scope):
 
     def _scope(self, node: Expr) -> Any:
         """The letters that a formula borrows from recursions around it: they tell two occurrences apart."""
-        return tuple(v for s, v in self.bound.items() if _mentions(node, s))
+        return tuple(v for s, v in self.bound.items() if isinstance(s, n.Symbol) and _mentions(node, s))
 
     def recursion(self, node: n.Recursion, index: int) -> b.Box:
         """A recursion's result: the letter of its state here, its equations with explicit indices in lines."""
@@ -223,17 +230,18 @@ class Desk(Scope):
         names = []
         for i, state in enumerate(node.states):
             plain = tuple(self.plain_index(a) for a in self._state_axes(state, axis))
-            names.append(self.letters.claim((*key, i), parse(state.name), f"another {state.name}", plain))
+            names.append(self.letters.claim((*key, i), parse(state.name), "", plain))
         inner = {s: (name, axis, 1 if node.reverse else -1) for s, name in zip(node.states, names, strict=True)}
+        now = {x: (name, axis, 0) for x, name in zip(node.steps, names, strict=True) if children(x)}
         for i, state in enumerate(node.states):
-            self.bound = outer | inner
+            self.bound = outer | inner | {x: at for x, at in now.items() if x is not node.steps[i]}
             self.later((*key, "state", i), self._state_line(node, i, names[i], state))
             self.bound = outer
         if output in node.steps:
             at = node.steps.index(output)
             return b.Letter(names[at], tuple(self.index(a) for a in self._state_axes(node.states[at], axis)))
-        here, left = self._lettered((*key, "output", index), output, parse("y"), "another result")
-        self.bound = outer | inner
+        here, left = self._lettered((*key, "output", index), output, parse("y"), "")
+        self.bound = outer | inner | now
         self.later((*key, "output", index), lambda: Row(left, EQUALS, self.box(output), True))
         self.bound = outer
         return here

@@ -225,9 +225,10 @@ def _(box: b.Indexed) -> str:
     index = write(box.index)
     if box.brackets:
         return f"{part(box.x, Prec.ATOM)}{fence(index, '[', ']')}"
-    x = box.x
+    x: b.Box = box.x
     while isinstance(x, b.Indexed) and not x.brackets:
-        x, index = x.x, f"{write(x.index)},{index}"
+        index = f"{write(x.index)},{index}"
+        x = x.x
     if isinstance(x, b.Letter):
         return x.full.below(b.Spelled(index, index)).latex
     return f"{part(x, Prec.ATOM)}_{{{index}}}"

@@ -192,6 +192,8 @@ def _(node: n.Arg, desk: Desk) -> b.Box:
 
 @lay.register(n.At)
 def _(node: n.At, desk: Desk) -> b.Box:
+    if isinstance(node.index, n.Range) and node.index.axis in node.x.type.axes and node.index.axis.name == node.axis:
+        return desk.box(node.x)  # the entry at its own index
     index = desk.outside(node.index)
     if isinstance(node.x, n.Rename) and node.x.source is None and node.x.target == node.axis:
         return b.Indexed(desk.box(node.x.x), index)  # the coordinate itself: f(s)[a]

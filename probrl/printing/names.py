@@ -109,6 +109,7 @@ def _braced(latex: str) -> str:
 
 def plain(word: str) -> str:
     """A word with only what KaTeX's strict text mode takes; other characters become their code points."""
+    word = word.replace("_", " ")
     return "".join(c if c.isascii() and (c.isalnum() or c in " -.,:;()/") else f"u{ord(c):x}" for c in word)
 
 

@@ -42,7 +42,7 @@ def _(notation: d.Apply, node: n.Definition, desk: Desk) -> b.Box:
     if notation.name == "dot" and len(args) == 2:
         return b.Fenced(ANGLES[0], b.Listed(args), ANGLES[1])
     key = ("function", notation.name, _meaning(node.head))
-    name = desk.letters.claim(key, function_name(notation.name), f"another {notation.name}")
+    name = desk.letters.claim(key, function_name(notation.name), "another of that name")
     below = [desk.word_below(node, word) for word in notation.below]
     if (data := _reduces_data(node)) is not None:
         below.append(desk.data_of(data))
@@ -85,7 +85,7 @@ def density(notation: d.Density, head: Any, desk: Desk, index: int | None = None
     name = desk.letters.claim(
         ("model", owner, notation.name, notation.role),
         in_role(parse(notation.name), notation.role),
-        f"another {notation.name}",
+        "another of that name",
     )
     letter: b.Box = b.Letter(name, desk.leads(owner))
     if notation.held:
@@ -96,10 +96,14 @@ def density(notation: d.Density, head: Any, desk: Desk, index: int | None = None
 
 
 def distribution_of(head: Any, notation: d.Density, index: int | None = None) -> Any:
-    """The object whose density it is, if the head says so; its name otherwise."""
+    """What has the name of a density: the distribution, if the head says which.
+
+    Distributions whose parameters are expressions show them as conditions, so that two of a family are one.
+    """
     if index is not None and hasattr(head, "p") and hasattr(head, "q"):  # of a divergence, one of each
         head = (head.p, head.q)[index]
-    return getattr(head, "dist", notation.name)
+    found = getattr(head, "dist", notation.name)
+    return type(found) if getattr(found, "given", ()) else found
 
 
 @lay_notation.register(d.Functional)

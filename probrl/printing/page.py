@@ -148,7 +148,9 @@ def _boxed(x: Any, desk: Desk) -> b.Box | None:
     return x(desk) if callable(x) else x
 
 
-def _repeated(roots: list[Expr], nodes: list[Expr], through: Callable[[Expr], tuple[Expr, ...]], long: int) -> set[Expr]:
+def _repeated(
+    roots: list[Expr], nodes: list[Expr], through: Callable[[Expr], tuple[Expr, ...]], long: int
+) -> set[Expr]:
     """The sub-formulas that get a letter because the page would be very long without."""
     size: dict[Expr, int] = {}
     parents: dict[Expr, int] = {}

@@ -141,14 +141,14 @@ class Scope:
 
     def cell(self, cell: Cell) -> b.Box:
         """The letter of a parameter, a running value or the progress."""
-        name = self.letters.claim(("cell", cell), parse(cell.name), f"another {cell.name}")
+        name = self.letters.claim(("cell", cell), parse(cell.name), "another of that name")
         self.legend.cell(name, cell)
         return b.Letter(name)
 
     def model(self, owner: Any, name: str, role: str = "live") -> b.Letter:
         """The letter of a distribution or a network in a role."""
         return b.Letter(
-            self.letters.claim(("model", owner, name, role), in_role(parse(name), role), f"another {name}"),
+            self.letters.claim(("model", owner, name, role), in_role(parse(name), role), "another of that name"),
             self.leads(owner),
         )
 
@@ -162,7 +162,7 @@ class Scope:
         if self._ranks.setdefault(key, node.rank) != node.rank:
             key = (*key, node.rank)
         below = tuple(self.index(a) for a in node.lead)
-        name = self.letters.claim(key, wish, f"another {node.net.name}", below)
+        name = self.letters.claim(key, wish, "another of that name", below)
         self.legend.network(name, node)
         return b.Letter(name, below)
 

@@ -198,7 +198,9 @@ def _renumbered(root: Expr, bare: dict[Expr, Expr]) -> Expr:
 
 
 def _inwards(node: Expr) -> Expr | None:
-    """What is read ahead of a pointwise formula is read ahead of its parts."""
+    """What is read ahead of a pointwise formula is read ahead of its parts; an entry at its own index is the value."""
+    if isinstance(node, n.At) and isinstance(node.index, n.Range) and node.index.axis.name == node.axis:
+        return node.x if node.index.axis in node.x.type.axes else None
     if not isinstance(node, n.Shift) or node.first is not None or node.offset < 1:
         return None
     x = node.x

@@ -53,15 +53,25 @@ def test_nothing_passes_through_what_is_not_differentiable():
 
 def test_the_table_prints():
     shown = str(pr.mean(((V(s) - R) ** 2).named("value") + alpha.named("weight")).gradients())
-    assert shown.splitlines() == ["term    V_φ    α", "──────  ─────  ─────", "value   moves  -", "weight  -      moves"]
+    assert shown.splitlines() == [
+        "term    V_φ    α",
+        "──────  ─────  ─────",
+        "value   moves  -",
+        "weight  -      moves",
+    ]
 
 
 def test_the_table_agrees_with_autograd():
     policy = (-pi(s).log_prob(a) * A - 0.1 * pi(s).entropy()).named("policy")
     loss = pr.mean(policy + pr.stop_gradient(V(s)) * A)
     batch = {"s": torch.randn(6, 4), "a": torch.randint(0, 2, (6,)), "A": torch.randn(6)}
-    moved = {c for _, entries in loss.gradients().rows for c, e in zip(loss.gradients().columns, entries, strict=True) if e == "moves"}
-    for net, name in ((pi, "π_θ"), (V, "V_φ")):
+    moved = {
+        c
+        for _, entries in loss.gradients().rows
+        for c, e in zip(loss.gradients().columns, entries, strict=True)
+        if e == "moves"
+    }
+    for net in (pi, V):
         net.zero_grad()
     loss(batch).backward()
     for net, name in ((pi, "π_θ"), (V, "V_φ")):
