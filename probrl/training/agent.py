@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from probrl.training.on_policy import OnPolicyTrainer
 
 PARTS = ("actor", "critic", "loss")  # what a user may hand over in place of what is declared
-SMALL = 200_000  # weights below which a second thread costs more than it brings, at the sizes of minibatches
 EVALUATION_SEED = 1_000_003  # added to the agent's own: episodes that it has not learned from
 
 
@@ -162,10 +161,8 @@ class Agent:
     @property
     def threads(self) -> int:
         """How many threads torch computes with for this agent, see :class:`Settings`."""
-        if self.settings.threads is not None:
-            return self.settings.threads
         weights = sum(p.numel() for network in self.networks().values() for p in network.parameters())
-        return 1 if weights < SMALL else torch.get_num_threads()
+        return self.settings.threads_for(weights)
 
     def networks(self) -> dict[str, torch.nn.Module]:
         """The modules whose weights are the agent, by name."""
@@ -289,12 +286,15 @@ class Agent:
         self.metrics.keep_in(folder)
         return folder
 
-    def update_state(self) -> dict[str, Any]:
-        """The optimisers', schedules' and moved copies' state, in types that torch reads without running code."""
-        return self._update.state_dict() if self._update is not None else self._kept_state
+    def state(self) -> dict[str, Any]:
+        """What else goes on where it stopped: optimisers, schedules, moved copies, generators; plain types and tensors."""
+        update = self._kept_state if self._update is None else self._update.state_dict()
+        return {"update": update, "acting": self._generator.get_state()}
 
-    def take_update_state(self, state: dict[str, Any]) -> None:
-        """Takes over such a state."""
-        self._kept_state = state
-        if self._update is not None and state:
-            self._update.load_state_dict(state)
+    def take_state(self, state: dict[str, Any]) -> None:
+        """Goes on where another one stopped."""
+        self._kept_state = state["update"]
+        if state["acting"].shape == self._generator.get_state().shape:  # a GPU's generator cannot go on on a CPU
+            self._generator.set_state(state["acting"])
+        if self._update is not None and self._kept_state:
+            self._update.load_state_dict(self._kept_state)

@@ -59,7 +59,7 @@ def save(agent: Agent, path: str | Path) -> Path:
         for name, module in agent.networks().items()
         for key, tensor in module.state_dict().items()
     }
-    storage.write(folder, describe(agent), weights, {"update": agent.update_state()})
+    storage.write(folder, describe(agent), weights, agent.state())
     explain(folder, configuration(agent), agent.latex(), agent.text())
     agent.metrics.write_to(folder)
     return folder
@@ -102,7 +102,10 @@ def load(
             "load it with the release and the loss that wrote it"
         )
     _fill(agent, weights)
-    agent.take_update_state(state.get("update") or {})
+    try:
+        agent.take_state(state)
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise CheckpointError(f"the state in {str(folder)!r} does not fit: {' '.join(str(error).split())}") from error
     agent.metrics.rows[:] = read_metrics(folder)
     return agent
 

@@ -11,6 +11,8 @@ import torch
 
 from probrl.errors import DataError
 
+SMALL = 200_000  # weights below which a second thread costs more than it brings, at the sizes of minibatches
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,6 +37,12 @@ class Settings:
     run: str | None = None
     progress: bool | None = None
     threads: int | None = None
+
+    def threads_for(self, weights: int) -> int:
+        """How many threads torch computes with for networks of so many weights."""
+        if self.threads is not None:
+            return self.threads
+        return 1 if weights < SMALL else torch.get_num_threads()
 
     def __post_init__(self) -> None:
         whole_number("seed", self.seed, least=0)

@@ -168,6 +168,14 @@ def test_it_comes_back_from_disk(tmp_path):
     assert torch.equal(weights(agent), weights(back))  # optimiser, shuffling and schedules came back too
 
 
+def test_draws_go_on_where_they_stopped(tmp_path):
+    agent = pr.PPO("CartPole-v1", seed=2, **SMALL).learn(64)
+    agent.save(tmp_path / "run")
+    back, seen = pr.load(tmp_path / "run"), torch.zeros(64, 4)
+    with torch.no_grad():
+        assert torch.equal(agent.sampler()(seen)[0], back.sampler()(seen)[0])
+
+
 def test_other_equations_are_refused(tmp_path):
     agent = pr.PPO("CartPole-v1", loss=lambda mine: mine.loss * 2, **SMALL).learn(16)
     agent.save(tmp_path / "run")
