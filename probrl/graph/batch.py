@@ -33,6 +33,8 @@ class Columns:
         for node in walk(*roots, through=executed):
             if isinstance(node, ARITHMETIC):
                 self.numbers.update(c.name for c in executed(node) if isinstance(c, n.Symbol))
+        indices = (x.index for x in walk(*roots, through=executed) if isinstance(x, n.At))
+        self.indices = {i.name for i in indices if isinstance(i, n.Symbol)}
         self._seen: set[Any] = set()
 
     def take(self, batch: Mapping[str, Any]) -> list[Any]:
@@ -84,6 +86,10 @@ class Columns:
                     raise DataError(
                         f"the batch's '{name}' has {size} along '{axis}' and '{known[1]}' has {known[0]}: columns must agree"
                     )
+            if name in self.indices and column.is_floating_point():
+                raise DataError(
+                    f"the batch's '{name}' holds numbers ({column.dtype}) where the formula takes an integer index; give batch['{name}'].long()"
+                )
             integer = not column.is_floating_point() and column.dtype is not torch.bool
             if integer and name in self.numbers and name not in self.masks:
                 raise DataError(

@@ -61,7 +61,6 @@ def test_a_misshaped_column(declared, update):
 
 def test_integers_where_numbers_are_meant(declared, update):
     refused(update, {**declared.batch, "R": torch.ones(16, dtype=torch.int64)}, "R.*(float|integer)")
-    refused(update, {**declared.batch, "s": torch.ones(16, 4, dtype=torch.int64)}, "s.*(float|integer)")
 
 
 def test_numbers_where_integers_are_meant(declared, update):
@@ -114,18 +113,3 @@ def test_next_asks_for_the_row_after_the_last():
     refused(update, batch, "last row along time.*next")
     batch["valid"][:, -1] = False
     assert float(update(batch)["finite"]) == 1
-
-
-def test_several_sources():
-    s, a = pr.symbols("s a")
-    s_expert, a_expert = pr.symbols("s a", data="expert")
-    pi = pr.Categorical("a | s", pr.mlp(3, 8, 2), name=r"\pi")
-    loss = pr.mean(-pi(s_expert).log_prob(a_expert)) + 0.1 * pr.mean(pi(s).entropy())
-    batch = {"s": torch.randn(4, 3)}
-    expert = {"s": torch.randn(7, 3), "a": torch.randint(0, 2, (7,))}
-    for backend in ("eager", "aot_eager"):
-        update = pr.Minimize(loss, wrt=pi).compile(backend=backend)
-        found = update({"batch": batch, "expert": expert})
-        assert float(found["finite"]) == 1
-    with pytest.raises(DataError, match="expert"):
-        update({"batch": batch})
