@@ -176,3 +176,15 @@ def _plus(x: Expr, y: Expr) -> Expr:
 
 def _times(x: Expr, y: Expr) -> Expr:
     return _ZERO if _ZERO in (x, y) else x if y is _ONE else y if x is _ONE else x * y
+
+
+def unbound(x: Expr) -> frozenset[n.Symbol]:
+    """The variables of recursions that a formula reads and does not bind itself."""
+    if "unbound" not in x._cache:
+        for node in walk(x, through=everything):  # children first, so that the depth of a formula is not Python's
+            if "unbound" not in node._cache:
+                own = isinstance(node, n.Symbol) and node.depth is not None
+                below = [c._cache["unbound"] for c in everything(node)]
+                found = frozenset((node,)) if own else frozenset().union(*below)
+                node._cache["unbound"] = found - frozenset(node.states) if isinstance(node, n.Recursion) else found
+    return x._cache["unbound"]

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from probrl.errors import ProbrlError
-from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
-from probrl.expr.traversal import everything
+from probrl.expr.recursion import unbound
 from probrl.graph.cells import tensor_of
-from probrl.graph.closure import is_bound
 from probrl.graph.function import Function
 from probrl.graph.roles import COPIED, InRole, role_tensors, tensors
 from probrl.symbolic import reading
@@ -62,7 +60,7 @@ def check(expr: Expr, batch: Mapping[str, Any], tolerance: float = TOLERANCE) ->
     """
     formula = reading(expr)
     # what is only handed on has no value of its own, and neither has what stands inside a recursion, which is supplied whole
-    nodes = [formula.root, *(x for x in formula.leaves.values() if x.type.rank is not None and not open_states(x))]
+    nodes = [formula.root, *(x for x in formula.leaves.values() if x.type.rank is not None and not unbound(x))]
     function = Function({f"x_{i}": x for i, x in enumerate(nodes)})
     wide = {k: _wide(v) for k, v in batch.items()}
     generator = torch.Generator().manual_seed(0)
@@ -87,14 +85,6 @@ def check(expr: Expr, batch: Mapping[str, Any], tolerance: float = TOLERANCE) ->
     if not max(value_error, gradient_error) <= tolerance:
         raise ProbrlError(f"printed and executed differ: {report}; the formula is {show(expr)}")
     return report
-
-
-def open_states(x: Expr) -> frozenset[Expr]:
-    """The variables of recursions that a formula reads and does not bind itself."""
-    if "open_states" not in x._cache:
-        found = frozenset((x,)) if is_bound(x) else frozenset().union(*map(open_states, everything(x)))
-        x._cache["open_states"] = found - frozenset(x.states) if isinstance(x, n.Recursion) else found
-    return x._cache["open_states"]
 
 
 def _wide(x: Any) -> Any:

@@ -11,6 +11,7 @@ from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
 from probrl.expr.ranks import settle
+from probrl.expr.recursion import unbound
 from probrl.expr.traversal import everything, executed, walk
 from probrl.graph.cells import tensor_of
 
@@ -21,8 +22,20 @@ if TYPE_CHECKING:
 MOVING = {"old": "pr.Snapshot", "target": "pr.Polyak(..., tau=0.005)", "ema": "pr.Polyak(..., tau=0.005)"}
 
 
+def is_closed(x: Expr) -> None:
+    """Refuses the variable of a recursion outside the recursion's body."""
+    loose = unbound(x)
+    if loose:
+        name = next(iter(loose)).name
+        raise ExpressionError(
+            f"{show(x)}: '{name}' is the variable of a recursion and has no value outside its body; use what pr.recursion returns: "
+            f"{name} = pr.recursion(lambda {name}: ..., init=..., over=...)"
+        )
+
+
 def is_number(x: Expr, verb: str) -> None:
     """Refuses what is not one number: rows, index axes or coordinates are left."""
+    is_closed(x)
     (x,) = settle(x)
     if x.type.axes:
         names = ", ".join(f"'{a}'" for a in x.type.names)
@@ -127,12 +140,7 @@ def role_view(view: Any, verb: str, allowed: tuple[str, ...]) -> Any:
 
 def handles(view: Any) -> list[Any]:
     """The networks of a distribution, in whatever role it is looked at."""
-    owner = getattr(view, "owner", view)
-    factors = getattr(owner, "factors", None)
-    if factors is not None:
-        return [h for f in factors for h in handles(f)]
-    handle = getattr(owner, "handle", None)
-    return [] if handle is None else [handle]
+    return list(getattr(view, "networks", ()))
 
 
 def roles_are_moved(steps: Iterable[Step]) -> None:

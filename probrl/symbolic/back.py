@@ -24,7 +24,9 @@ def from_formula(formula: Any, names: Mapping[Any, Expr]) -> Expr:
 def _expr(x: Any, names: Mapping[str, Expr]) -> Expr:
     if x.is_Symbol:
         if x.name not in names:
-            raise ExpressionError(f"the sympy formula has the symbol {x.name}, which stands for nothing here; say what it is: {{{x.name}: ...}}")
+            raise ExpressionError(
+                f"the sympy formula has the symbol {x.name}, which stands for nothing here; say what it is: {{{x.name}: ...}}"
+            )
         return names[x.name]
     if x.is_number and not x.args:
         return _number(x)
@@ -137,4 +139,3 @@ _RULES: dict[Any, Any] = {
     sympy.Min: lambda *xs: reduce(op.minimum, xs),
     sympy.Max: lambda *xs: reduce(op.maximum, xs),
 }
-

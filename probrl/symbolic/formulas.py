@@ -313,7 +313,9 @@ def _(node: n.Recursion, to: Reading) -> Any:
 
 
 def _recursion(recursion: n.Recursion, node: Expr, index: int, to: Reading) -> Any:
-    return to.opaque(f"recursion_{recursion.axis}", (recursion, index), node, recursion.outputs[index], *recursion.inits)
+    return to.opaque(
+        f"recursion_{recursion.axis}", (recursion, index), node, recursion.outputs[index], *recursion.inits
+    )
 
 
 @translate.register

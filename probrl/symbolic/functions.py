@@ -46,19 +46,19 @@ class _Flat(sympy.Function):
         return sympy.S.Zero
 
 
-class _sign(_Flat):  # noqa: N801 - sympy's functions are lower case
+class _sign(_Flat):
     """The sign of a real x, whatever sympy knows of x."""
 
 
-class _floor(_Flat):  # noqa: N801
+class _floor(_Flat):
     """The greatest integer not above a real x."""
 
 
-class _relation(_Flat):  # noqa: N801
+class _relation(_Flat):
     """1 where a relation, given by its index in :data:`RELATIONS`, holds between two values, else 0."""
 
 
-class _abs(sympy.Function):  # noqa: N801
+class _abs(sympy.Function):
     """|x| of a real x."""
 
     def fdiff(self, argindex: int = 1) -> Any:
@@ -70,21 +70,21 @@ def _lesser(x: Any, y: Any) -> Any:
     return (_relation(_LESS, x, y) + _relation(_LESS_EQUAL, x, y)) / 2
 
 
-class _least(sympy.Function):  # noqa: N801
+class _least(sympy.Function):
     """The lesser of two values."""
 
     def fdiff(self, argindex: int = 1) -> Any:
         return _lesser(*(self.args if argindex == 1 else reversed(self.args)))
 
 
-class _greatest(sympy.Function):  # noqa: N801
+class _greatest(sympy.Function):
     """The greater of two values."""
 
     def fdiff(self, argindex: int = 1) -> Any:
         return _lesser(*(self.args if argindex == 2 else reversed(self.args)))
 
 
-class _either(sympy.Function):  # noqa: N801
+class _either(sympy.Function):
     """x where a condition is not 0, else y; a branch that is not taken has no derivative, not even an infinite one."""
 
     def _eval_derivative(self, symbol: Any) -> Any:
@@ -92,7 +92,14 @@ class _either(sympy.Function):  # noqa: N801
         return _either(condition, x.diff(symbol), y.diff(symbol))
 
 
-RELATIONS = (sympy.StrictLessThan, sympy.LessThan, sympy.StrictGreaterThan, sympy.GreaterThan, sympy.Equality, sympy.Unequality)
+RELATIONS = (
+    sympy.StrictLessThan,
+    sympy.LessThan,
+    sympy.StrictGreaterThan,
+    sympy.GreaterThan,
+    sympy.Equality,
+    sympy.Unequality,
+)
 _LESS, _LESS_EQUAL = sympy.Integer(0), sympy.Integer(1)
 _COMPARE = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
 NUMERIC: dict[str, Any] = {
@@ -154,5 +161,7 @@ def _indicator(condition: Any, letters: Mapping[Any, Any]) -> Any:
         return _either(*(_indicator(a, letters) for a in condition.args))
     index = next((i for i, kind in enumerate(RELATIONS) if isinstance(condition, kind)), None)
     if index is None:
-        raise ExpressionError(f"sympy made the condition {condition} ({type(condition).__name__}), which is not a relation")
+        raise ExpressionError(
+            f"sympy made the condition {condition} ({type(condition).__name__}), which is not a relation"
+        )
     return _relation(sympy.Integer(index), plain(condition.lhs, letters), plain(condition.rhs, letters))

@@ -75,7 +75,11 @@ def _spread(node: n.Reduce, layout: Layout, args: Arrays) -> tuple[np.ndarray, n
     mask = prod(args[1:], start=np.ones((1,) * layout.dims))
     full = layout.broadcast(args[0], names)
     shape = np.broadcast_shapes(full.shape, mask.shape)
-    return np.broadcast_to(full, shape), np.broadcast_to(mask != 0, shape).astype(float), tuple(layout.axes.index(a) for a in names)
+    return (
+        np.broadcast_to(full, shape),
+        np.broadcast_to(mask != 0, shape).astype(float),
+        tuple(layout.axes.index(a) for a in names),
+    )
 
 
 @forward.register
@@ -121,7 +125,12 @@ def _(node: Expr, layout: Layout, args: Arrays, value: np.ndarray, adjoint: np.n
 def _gathered(node: n.At, layout: Layout, args: Arrays) -> tuple[np.ndarray, np.ndarray, int]:
     dim = layout.axes.index(node.axis)
     x, index = layout.broadcast(args[0], [node.axis]), args[1].astype(int)
-    outer = list(np.broadcast_shapes([1 if d == dim else s for d, s in enumerate(x.shape)], [1 if d == dim else s for d, s in enumerate(index.shape)]))
+    outer = list(
+        np.broadcast_shapes(
+            [1 if d == dim else s for d, s in enumerate(x.shape)],
+            [1 if d == dim else s for d, s in enumerate(index.shape)],
+        )
+    )
     return (
         np.broadcast_to(x, [x.shape[dim] if d == dim else s for d, s in enumerate(outer)]),
         np.broadcast_to(index, [index.shape[dim] if d == dim else s for d, s in enumerate(outer)]),
@@ -140,7 +149,9 @@ def _(node: n.At, layout: Layout, args: Arrays, value: np.ndarray, adjoint: np.n
     chosen = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(layout.dims)])
     total = np.zeros(np.broadcast_shapes(x.shape, np.take(adjoint, [0], dim).shape))
     for i in range(index.shape[dim]):
-        total = total + np.take(adjoint, [i if adjoint.shape[dim] > 1 else 0], dim) * (np.take(index, [i], dim) == chosen)
+        total = total + np.take(adjoint, [i if adjoint.shape[dim] > 1 else 0], dim) * (
+            np.take(index, [i], dim) == chosen
+        )
     return [total, None]
 
 
@@ -212,7 +223,14 @@ def _(node: n.Join, layout: Layout, args: Arrays, value: np.ndarray, adjoint: np
     return list(np.split(adjoint, np.cumsum([a.shape[dim] for a in arrays])[:-1], dim))
 
 
-_RELATIONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal}
+_RELATIONS = {
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+}
 
 
 @forward.register

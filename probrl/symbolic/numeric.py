@@ -18,9 +18,9 @@ from probrl.errors import DataError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.traversal import executed, walk
+from probrl.symbolic.formulas import Reading
 from probrl.symbolic.functions import NUMERIC, plain
 from probrl.symbolic.kernels import Layout, backward, forward
-from probrl.symbolic.formulas import Reading
 
 
 @dataclass

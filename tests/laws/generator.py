@@ -162,7 +162,9 @@ class Generator:
         number = n.Number(round(self.rng.uniform(-2, 2), 2), None)
         named = op.constant("epsilon", 0.2)
         drawn = op.noise(self.rng.choice([w.r, w.u]))
-        return self.rng.choice([w.r, w.w, w.u, w.u, w.end, number, named, w.alpha, w.beta, drawn, *self.local_scalars * 4])
+        return self.rng.choice(
+            [w.r, w.w, w.u, w.u, w.end, number, named, w.alpha, w.beta, drawn, *self.local_scalars * 4]
+        )
 
     def along(self, axis: str, depth: int, free: frozenset[str], rows: bool) -> Expr:
         """A scalar that has an index axis."""
@@ -174,7 +176,9 @@ class Generator:
         if kind == "stack":
             return op.stack([self.scalar(depth - 1, less, rows) for _ in range(SIZES[axis])], axis)
         if kind == "noise":
-            return op.noise(w.r, SIZES[axis], axis, self.rng.choice(["normal", "uniform", "rademacher"])) + self.scalar(depth - 1, less, rows)
+            return op.noise(w.r, SIZES[axis], axis, self.rng.choice(["normal", "uniform", "rademacher"])) + self.scalar(
+                depth - 1, less, rows
+            )
         if kind == "product":
             x = op.noise(w.u, SIZES[axis], axis)
             return (op.index(axis) + 1) * x * self.scalar(depth - 1, less, rows)
@@ -184,7 +188,11 @@ class Generator:
             return self.ensemble(axis, depth, less, rows)
         if kind == "subset":
             chosen = op.fresh_noise("subset", None, ((index_axis(axis), SIZE),), (SIZE, SIZE))
-            return op.at(self.along("k", depth - 1, less, rows), k=chosen) if "k" not in free else op.noise(w.r, SIZE, axis) * chosen
+            return (
+                op.at(self.along("k", depth - 1, less, rows), k=chosen)
+                if "k" not in free
+                else op.noise(w.r, SIZE, axis) * chosen
+            )
         return self.along("i", depth - 1, less, rows).rename(i="j")
 
     def ensemble(self, axis: str, depth: int, free: frozenset[str], rows: bool) -> Expr:
@@ -222,7 +230,9 @@ def _power(g, d, free, rows):
 
 
 def _unary(g, d, free, rows):
-    name = g.rng.choice(["exp", "log", "tanh", "sigmoid", "softplus", "abs", "sin", "cos", "floor", "sign", "lgamma", "digamma"])
+    name = g.rng.choice(
+        ["exp", "log", "tanh", "sigmoid", "softplus", "abs", "sin", "cos", "floor", "sign", "lgamma", "digamma"]
+    )
     x = g.scalar(d, free, rows)
     if name in ("log", "lgamma", "digamma"):
         x = op.softplus(x) + 0.3
@@ -238,12 +248,16 @@ def _extremum(g, d, free, rows):
 
 
 def _compare(g, d, free, rows):
-    relation = op.compare(g.rng.choice(["lt", "le", "gt", "ge", "eq", "ne"]), g.scalar(d, free, rows), g.scalar(d, free, rows))
+    relation = op.compare(
+        g.rng.choice(["lt", "le", "gt", "ge", "eq", "ne"]), g.scalar(d, free, rows), g.scalar(d, free, rows)
+    )
     return relation * g.scalar(d, free, rows)
 
 
 def _where(g, d, free, rows):
-    condition = g.rng.choice([op.compare("lt", g.scalar(d, free, rows), g.scalar(d, free, rows)), g.world.end, 1 - g.world.end])
+    condition = g.rng.choice(
+        [op.compare("lt", g.scalar(d, free, rows), g.scalar(d, free, rows)), g.world.end, 1 - g.world.end]
+    )
     return op.where(condition, g.scalar(d, free, rows), g.scalar(d, free, rows))
 
 
@@ -335,7 +349,11 @@ def _held(g, d, free, rows):
 def _clip(g, d, free, rows):
     eps = op.constant("epsilon", 0.2)
     x = g.scalar(d, free, rows)
-    return op.clip(x, -1, 1) if g.rng.random() < 0.5 else op.clip(x, 1 - eps, op.maximum(1 + eps, g.scalar(d - 1, free, rows)))
+    return (
+        op.clip(x, -1, 1)
+        if g.rng.random() < 0.5
+        else op.clip(x, 1 - eps, op.maximum(1 + eps, g.scalar(d - 1, free, rows)))
+    )
 
 
 def _named(g, d, free, rows):
@@ -354,7 +372,9 @@ def _noise(g, d, free, rows):
 def _grad(g, d, free, rows):
     with_rows = op.tanh(g.vector(d, frozenset(), True)) * 0.5 + g.world.x
     g.local_vectors.append(with_rows)
-    y = op.sqnorm(with_rows) * g.scalar(d, frozenset(), True) + g.scalar(d, frozenset(), True) * n.Call(g.world.value, g.rng.choice(ROLES), (with_rows,), 0, ())
+    y = op.sqnorm(with_rows) * g.scalar(d, frozenset(), True) + g.scalar(d, frozenset(), True) * n.Call(
+        g.world.value, g.rng.choice(ROLES), (with_rows,), 0, ()
+    )
     g.local_vectors.pop()
     if g.rng.random() < 0.3:
         y = y + op.tanh(g.world.beta * n.Number(1, None)) * g.world.u
@@ -396,7 +416,9 @@ def _shift(g, d, free, rows):
     x = g.scalar(d, free, rows) + g.world.u
     if g.rng.random() < 0.5:
         return recursion.following(x)
-    return recursion.preceding(x, first=g.rng.choice([n.Number(0, None), n.Number(0.5, None), g.scalar(d - 1, frozenset(), rows)]), over="time")
+    return recursion.preceding(
+        x, first=g.rng.choice([n.Number(0, None), n.Number(0.5, None), g.scalar(d - 1, frozenset(), rows)]), over="time"
+    )
 
 
 def _over_time(g, d, free, rows):
@@ -407,7 +429,9 @@ def _over_time(g, d, free, rows):
 def _returns(g, d, free, rows):
     delta = g.scalar(d, frozenset(), True) + g.world.u
     keep = 0.9 * (1 - g.world.end)
-    return recursion.recursion(lambda A: delta + keep * A, init=g.rng.choice([0, g.world.r]), over="time", reverse=g.rng.random() < 0.7)
+    return recursion.recursion(
+        lambda A: delta + keep * A, init=g.rng.choice([0, g.world.r]), over="time", reverse=g.rng.random() < 0.7
+    )
 
 
 def _recursion(g, d, free, rows):
@@ -435,7 +459,9 @@ def _recursions(g, d, free, rows):
 def _adjoint(g, d, free, rows):
     x, f = g.world.x, g.world.drift
     v = n.Call(f, g.rng.choice(ROLES), (x,), 1, ())
-    y = recursion.recursion(lambda y: 0.5 * y + calculus.grad(op.dot(v, y), x), init=g.world.o, over="time", reverse=True)
+    y = recursion.recursion(
+        lambda y: 0.5 * y + calculus.grad(op.dot(v, y), x), init=g.world.o, over="time", reverse=True
+    )
     return op.dot(y, g.vector(d, free, rows))
 
 
@@ -503,14 +529,18 @@ def _vector_data(g, d, free, rows):
 
 def _gradient(g, d, free, rows):
     x = g.world.x
-    y = n.Call(g.world.value, g.rng.choice(ROLES), (x,), 0, ()) * g.scalar(d, frozenset(), True) + op.dot(x, g.vector(d - 1, frozenset(), True))
+    y = n.Call(g.world.value, g.rng.choice(ROLES), (x,), 0, ()) * g.scalar(d, frozenset(), True) + op.dot(
+        x, g.vector(d - 1, frozenset(), True)
+    )
     return calculus.grad(y, x)
 
 
 def _vector_recursion(g, d, free, rows):
     def body(z):
         g.local_vectors.append(z)
-        made = op.tanh(n.Call(g.world.drift, g.rng.choice(ROLES), (z,), 1, ()) + g.vector(d, frozenset(), True) * g.world.u)
+        made = op.tanh(
+            n.Call(g.world.drift, g.rng.choice(ROLES), (z,), 1, ()) + g.vector(d, frozenset(), True) * g.world.u
+        )
         g.local_vectors.pop()
         return made
 

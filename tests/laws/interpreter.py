@@ -90,7 +90,13 @@ def _parts(x: Expr) -> tuple[Expr, ...]:
     parts: list[Expr] = []
     for name in x.fields:
         value = getattr(x, name)
-        parts += [value] if isinstance(value, Expr) else [v for v in value if isinstance(v, Expr)] if isinstance(value, tuple) else []
+        parts += (
+            [value]
+            if isinstance(value, Expr)
+            else [v for v in value if isinstance(v, Expr)]
+            if isinstance(value, tuple)
+            else []
+        )
     return tuple(parts)
 
 
@@ -107,7 +113,13 @@ class Interpreter:
         closest: how near any decision came to falling the other way: comparisons, extrema, floors, absolute values.
     """
 
-    def __init__(self, batch: Mapping[str, Tensor], noise: Mapping[Expr, Tensor] | None = None, cells: Mapping | None = None, sizes: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        batch: Mapping[str, Tensor],
+        noise: Mapping[Expr, Tensor] | None = None,
+        cells: Mapping | None = None,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
         self.batch, self.noise, self.cells = batch, dict(noise or {}), dict(cells or {})
         self.sizes = dict(sizes or {})
         self.root = Scope()
@@ -274,7 +286,9 @@ class Interpreter:
     def _(self, x: n.Reduce, scope: Scope) -> Named:
         v = self.value(x.x, scope)
         if x.over == "event":
-            rows = [self.fold(x.op, list(row.reshape(-1))) for row in v.real().reshape(-1, *v.data.shape[len(v.names) :])]
+            rows = [
+                self.fold(x.op, list(row.reshape(-1))) for row in v.real().reshape(-1, *v.data.shape[len(v.names) :])
+            ]
             return Named(v.names, torch.stack(rows).reshape(v.data.shape[: len(v.names)]))
         over = [a for a in x.x.type.axes if (a.data if x.over == "data" else a.name in x.over)]
         masks = [m for m in (self.mask(a, scope) for a in over) if m is not None]
@@ -443,7 +457,9 @@ class Interpreter:
         return Named(at.names, total)
 
     def _directional(self, y: Named, points: list[Named], tangents: list[Named]) -> Named:
-        extra = tuple(dict.fromkeys(m for p, v in zip(points, tangents, strict=True) for m in v.names if m not in p.names))
+        extra = tuple(
+            dict.fromkeys(m for p, v in zip(points, tangents, strict=True) for m in v.names if m not in p.names)
+        )
         names = tuple(dict.fromkeys((*y.names, *extra)))
         sizes = [y.size(m) if m in y.names else next(v.size(m) for v in tangents if m in v.names) for m in names]
         event = y.data.shape[len(y.names) :]
@@ -479,7 +495,9 @@ class Interpreter:
             if mask is not None:
                 live = mask.select(x.axis, i)
                 states = [_choose(live, s, init) for s, init in zip(states, inits, strict=True)]
-                outputs = [states[x.steps.index(e)] if e in x.steps else o for o, e in zip(outputs, x.outputs, strict=True)]
+                outputs = [
+                    states[x.steps.index(e)] if e in x.steps else o for o, e in zip(outputs, x.outputs, strict=True)
+                ]
             kept[i] = outputs
         return tuple(_stack([kept[i][k] for i in range(length)], x.axis) for k in range(len(x.outputs)))
 

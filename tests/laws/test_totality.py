@@ -48,7 +48,9 @@ def test_every_node_is_answered(question):
 
 def test_the_set_is_closed():
     assert len(n.NODES) == 24
-    assert {t for t in vars(n).values() if isinstance(t, type) and issubclass(t, Expr) and t is not Expr} == set(n.NODES)
+    assert {t for t in vars(n).values() if isinstance(t, type) and issubclass(t, Expr) and t is not Expr} == set(
+        n.NODES
+    )
 
 
 def smallest(kind: type[Expr]):
