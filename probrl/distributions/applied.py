@@ -73,7 +73,7 @@ class Applied:
         """
         if not isinstance(other, Applied):
             raise ExpressionError(
-                f"{self!r}.kl({other!r}): the other one is an applied distribution too, as in pi.old(s).kl(pi(s))"
+                f"{self!r}.kl({show(other) if isinstance(other, Expr) else repr(other)}): the other one is an applied distribution too, as in pi.old(s).kl(pi(s))"
             )
         self.dist.comparable(self, other)
         p, q = Source(self.dist, self.role, self.is_held), Source(other.dist, other.role, other.is_held)

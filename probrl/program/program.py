@@ -10,7 +10,7 @@ from torch import nn
 
 from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
-from probrl.expr.base import Expr, read
+from probrl.expr.base import Expr, read, show
 from probrl.expr.ranks import settle
 from probrl.expr.state import Cell, Network
 from probrl.expr.traversal import executed, walk
@@ -40,7 +40,7 @@ class Program(Step):
         for step in steps:
             if not isinstance(step, Step):
                 raise ExpressionError(
-                    f"pr.Program takes steps (pr.Minimize, pr.Prepare, ...), not {step!r}; a loss is minimised: pr.Minimize(loss, wrt=pi)"
+                    f"pr.Program takes steps (pr.Minimize, pr.Prepare, ...), not {show(step) if isinstance(step, Expr) else repr(step)}; a loss is minimised: pr.Minimize(loss, wrt=pi)"
                 )
         self._steps, self.act = steps, act
         self._settled = self._settle()
@@ -60,6 +60,8 @@ class Program(Step):
     def _settle(self) -> dict[Expr, Expr]:
         """Every expression of every step, with the ranks that they say of each other's symbols."""
         found = [x for step in self.walk() for x in self._read(step)]
+        for x in found:
+            checks.is_closed(x)
         prepared: dict[str, Step] = {}
         for step in self.walk():
             if isinstance(step, Prepare):

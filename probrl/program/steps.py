@@ -273,7 +273,7 @@ class Assign(Step):
     def __init__(self, state: Any, value: Any, when: Any = None):
         if not isinstance(state, n.State) or state.cell.kind != "state":
             raise ExpressionError(
-                f"pr.Assign({state}, ...): only a pr.state('name') is assigned; a pr.parameter moves by Minimize"
+                f"pr.Assign({show(state) if isinstance(state, Expr) else repr(state)}, ...): only a pr.state('name') is assigned; a pr.parameter moves by Minimize"
             )
         self.state, self.value = state, lift(value)
         self.when = None if when is None else lift(when)
