@@ -180,7 +180,9 @@ def world_model() -> Declared:
 
     h, z = pr.recursion(body, init=(0, 0), over="time")
     posterior, prior = q(h, e), p(h)
-    kl = 0.5 * pr.maximum(1, pr.stop_gradient(posterior).kl(prior)) + 0.1 * pr.maximum(1, posterior.kl(pr.stop_gradient(prior)))
+    kl = 0.5 * pr.maximum(1, pr.stop_gradient(posterior).kl(prior)) + 0.1 * pr.maximum(
+        1, posterior.kl(pr.stop_gradient(prior))
+    )
     loss = pr.mean(-decoder(h, z).log_prob(o) - reward(h, z).log_prob(r) + kl)
     program = pr.Program(pr.Minimize(loss, wrt=[core, q, p, encoder, decoder, reward], max_grad_norm=1000))
     rows, steps = 3, 5

@@ -26,7 +26,9 @@ def distance(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
     return max((float((a[k].double() - b[k].double()).abs().max()) for k in a), default=0.0)
 
 
-def run(make: Callable[[], Declared], backend: str, updates: int = 5, seed: int = 0, **options: Any) -> tuple[Declared, list[dict[str, Tensor]], Any]:
+def run(
+    make: Callable[[], Declared], backend: str, updates: int = 5, seed: int = 0, **options: Any
+) -> tuple[Declared, list[dict[str, Tensor]], Any]:
     """A program made from a seed and run on its batch: the declaration, the metrics of every update, the update."""
     torch.manual_seed(seed)
     declared = make()
@@ -43,7 +45,9 @@ def agree(make: Callable[[], Declared], updates: int = 5, tolerance: float = 1e-
     for a, b in zip(metrics, traced, strict=True):
         assert a.keys() == b.keys()
         for name in a:
-            torch.testing.assert_close(b[name], a[name], rtol=1e-5, atol=1e-5, check_dtype=False, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(
+                b[name], a[name], rtol=1e-5, atol=1e-5, check_dtype=False, msg=lambda m, n=name: f"{n}: {m}"
+            )
 
 
 def single(program: Any, batch: dict[str, Any], **modules: nn.Module) -> Declared:

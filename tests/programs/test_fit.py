@@ -73,9 +73,13 @@ def test_rows_of_several_axes_are_shuffled_as_one():
     x, y = pr.symbols("x y", axes="time")
     w = pr.symbols("w")  # one value per episode, repeated along time
     f, seen = watched()
-    program = pr.Program(pr.Fit(pr.Minimize(pr.mean((f(x) - y) ** 2 * w), wrt=f, optimizer=pr.SGD(1e-9)), epochs=1, minibatch=6))
+    program = pr.Program(
+        pr.Fit(pr.Minimize(pr.mean((f(x) - y) ** 2 * w), wrt=f, optimizer=pr.SGD(1e-9)), epochs=1, minibatch=6)
+    )
     rows = torch.arange(12.0).reshape(3, 4)
-    found = program.compile(backend="eager", seed=0)({"x": rows[..., None], "y": torch.zeros(3, 4), "w": torch.tensor([0.0, 0.0, 1.0])})
+    found = program.compile(backend="eager", seed=0)(
+        {"x": rows[..., None], "y": torch.zeros(3, 4), "w": torch.tensor([0.0, 0.0, 1.0])}
+    )
     assert sorted(torch.cat(seen).flatten().tolist()) == list(range(12))
     a, b = f.net.line.weight.item(), f.net.line.bias.item()
     expected = sum((a * v + b) ** 2 for v in range(8, 12)) / 12
@@ -106,7 +110,9 @@ def test_a_recursion_over_shuffled_rows_is_refused():
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_nothing_moves_once_the_stop_holds(backend):
     f = pr.Deterministic("f | x", pr.mlp(1, 1))
-    program = pr.Program(pr.Fit(pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f), epochs=3, minibatch=4, stop=pr.mean(y) > 10))
+    program = pr.Program(
+        pr.Fit(pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f), epochs=3, minibatch=4, stop=pr.mean(y) > 10)
+    )
     update = program.compile(backend=backend, seed=0)
     before = tensors({"f": f})
     found = update({**numbered(8), "y": torch.full((8,), 11.0)})
@@ -123,7 +129,12 @@ def test_a_stop_in_the_middle_keeps_what_was_done_before_it(backend):
     f = pr.Deterministic("f | x", pr.mlp(1, 1))
     m = pr.state("m")
     program = pr.Program(
-        pr.Fit(pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f, optimizer=pr.SGD(0.01)), pr.Assign(m, m + 1), epochs=5, stop=m > 2.5)
+        pr.Fit(
+            pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f, optimizer=pr.SGD(0.01)),
+            pr.Assign(m, m + 1),
+            epochs=5,
+            stop=m > 2.5,
+        )
     )
     update = program.compile(backend=backend, seed=0)
     batch = numbered(4)
@@ -139,7 +150,9 @@ def test_a_stop_in_the_middle_keeps_what_was_done_before_it(backend):
 
 def test_metrics_are_means_over_the_minibatches():
     f, _ = watched()
-    program = pr.Program(pr.Fit(pr.Minimize(pr.mean((0 * f(x) + y) ** 2), wrt=f), pr.Report(total=pr.mean(y)), epochs=2, minibatch=2))
+    program = pr.Program(
+        pr.Fit(pr.Minimize(pr.mean((0 * f(x) + y) ** 2), wrt=f), pr.Report(total=pr.mean(y)), epochs=2, minibatch=2)
+    )
     found = program.compile(backend="eager", seed=0)({**numbered(4), "y": torch.tensor([1.0, 2.0, 3.0, 4.0])})
     assert float(found["total"]) == pytest.approx(2.5)
     assert float(found["loss"]) == pytest.approx(7.5)
@@ -148,7 +161,9 @@ def test_metrics_are_means_over_the_minibatches():
 def test_noise_is_drawn_anew_for_each_minibatch():
     f, seen = watched()
     noises = pr.noise(like=y)
-    program = pr.Program(pr.Fit(pr.Minimize(pr.mean((f(x) - noises) ** 2), wrt=f, optimizer=pr.SGD(0.0)), pr.Report(e=noises), epochs=4))
+    program = pr.Program(
+        pr.Fit(pr.Minimize(pr.mean((f(x) - noises) ** 2), wrt=f, optimizer=pr.SGD(0.0)), pr.Report(e=noises), epochs=4)
+    )
     update = program.compile(backend="eager", seed=0)
     one = update(numbered(3))["e"]
     two = update(numbered(3))["e"]

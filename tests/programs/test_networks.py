@@ -21,7 +21,9 @@ class Convolution(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 1))
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 1)
+        )
 
     def forward(self, x):
         return self.body(x.unflatten(-1, (1, 6, 6)))
@@ -58,7 +60,9 @@ NETWORKS = {
     "convolution": Convolution,
     "attention": Attention,
     "tied": Tied,
-    "weight norm": lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(36, 8)), nn.Tanh(), nn.Linear(8, 1)),
+    "weight norm": lambda: nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Linear(36, 8)), nn.Tanh(), nn.Linear(8, 1)
+    ),
     "no bias": lambda: nn.Sequential(nn.Linear(36, 8, bias=False), nn.Tanh(), nn.Linear(8, 1)),
 }
 
@@ -72,7 +76,15 @@ def data(rows: int = 8) -> dict[str, torch.Tensor]:
 
 def regression(network, optimizer=None):
     f = pr.Deterministic("f | x", network())
-    return single(pr.Program(pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f, optimizer=optimizer or pr.Adam(1e-2, eps=1e-4), max_grad_norm=1.0)), data(), f=f)
+    return single(
+        pr.Program(
+            pr.Minimize(
+                pr.mean((f(x) - y) ** 2), wrt=f, optimizer=optimizer or pr.Adam(1e-2, eps=1e-4), max_grad_norm=1.0
+            )
+        ),
+        data(),
+        f=f,
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -153,9 +165,14 @@ def shared_module():
     """One trunk inside two networks: its parameters are moved once, by the sum of both gradients."""
     torch.manual_seed(1)
     trunk = nn.Sequential(nn.Linear(36, 8), nn.Tanh())
-    f, g = pr.Deterministic("f | x", nn.Sequential(trunk, nn.Linear(8, 1)), name="f"), pr.Deterministic("g | x", nn.Sequential(trunk, nn.Linear(8, 1)), name="g")
+    f, g = (
+        pr.Deterministic("f | x", nn.Sequential(trunk, nn.Linear(8, 1)), name="f"),
+        pr.Deterministic("g | x", nn.Sequential(trunk, nn.Linear(8, 1)), name="g"),
+    )
     loss = pr.mean((f(x) - y) ** 2 + (g(x) + y) ** 2)
-    return single(pr.Program(pr.Minimize(loss, wrt=[f, g], optimizer=pr.Adam(1e-2), max_grad_norm=0.5)), data(), f=f, g=g)
+    return single(
+        pr.Program(pr.Minimize(loss, wrt=[f, g], optimizer=pr.Adam(1e-2), max_grad_norm=0.5)), data(), f=f, g=g
+    )
 
 
 def test_a_trunk_inside_two_networks():
@@ -178,7 +195,11 @@ def test_a_trunk_inside_two_networks():
 def test_a_frozen_layer_stays():
     torch.manual_seed(0)
     declared = regression(NETWORKS["layer norm"])
-    first = declared.modules["f"].net[0] if isinstance(declared.modules["f"].net, nn.Sequential) else next(m for m in declared.modules["f"].modules() if isinstance(m, nn.Linear))
+    first = (
+        declared.modules["f"].net[0]
+        if isinstance(declared.modules["f"].net, nn.Sequential)
+        else next(m for m in declared.modules["f"].modules() if isinstance(m, nn.Linear))
+    )
     first.requires_grad_(False)
     f, before = declared.modules["f"], first.weight.clone()
     for backend in ("eager", "aot_eager"):

@@ -96,7 +96,7 @@ def test_the_state_of_a_program_comes_back():
 
 
 def test_a_foreign_state_is_refused():
-    one, _, update = run(soft_actor_critic, "eager", 1)
+    _, _, update = run(soft_actor_critic, "eager", 1)
     f, _, _ = twins()
     other = minimize(f, pr.Adam(1e-3)).compile(backend="eager")
     with pytest.raises(CheckpointError):

@@ -19,7 +19,9 @@ def shipped_ppo() -> Declared:
     from probrl.algorithms.ppo import PPO
 
     spaces = SimpleNamespace(observation=SimpleNamespace(size=4), action=SimpleNamespace(n=2))
-    declared = PPO(num_envs=5, num_steps=8, num_minibatches=2, update_epochs=3, hidden=(8,), clip_vloss=True, target_kl=0.5).declare(spaces)
+    declared = PPO(
+        num_envs=5, num_steps=8, num_minibatches=2, update_epochs=3, hidden=(8,), clip_vloss=True, target_kl=0.5
+    ).declare(spaces)
     return single(declared.program, rollout(), pi=declared.actor, V=declared.critic)
 
 

@@ -83,7 +83,9 @@ def test_a_batch_with_nan_is_refused(backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("optimizer", [pr.Adam(0.1), pr.SGD(0.1, momentum=0.9), pr.RMSprop(0.1)], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize(
+    "optimizer", [pr.Adam(0.1), pr.SGD(0.1, momentum=0.9), pr.RMSprop(0.1)], ids=lambda o: type(o).__name__
+)
 def test_a_gradient_that_overflows_is_refused(backend, optimizer):
     f = line()
     loss = pr.mean(pr.sqrt(pr.abs(f(x) * y)))  # where y is 0 the value is 0 and its gradient is none
@@ -113,7 +115,9 @@ def test_a_refused_update_leaves_the_others_of_its_unit_alone(backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every(backend):
     f = line()
-    program = pr.Program(pr.Every(3, pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f)), pr.Report(error=pr.mean(pr.abs(f(x) - y))))
+    program = pr.Program(
+        pr.Every(3, pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f)), pr.Report(error=pr.mean(pr.abs(f(x) - y)))
+    )
     update, batch = program.compile(backend=backend), data()
     seen = []
     for _ in range(7):
@@ -161,13 +165,17 @@ def test_copies_move_by_their_rule(backend):
             torch.testing.assert_close(copies["target"][name], target[f".{name}"], rtol=0, atol=1e-6)
             assert torch.equal(copies["ema"][name], live[f".{name}"])
             assert torch.equal(copies["reference"][name], start[f".{name}"])
-            assert torch.equal(copies["old"][name], live[f".{name}"] if i % 2 else before_old.get(name, start[f".{name}"]))
+            assert torch.equal(
+                copies["old"][name], live[f".{name}"] if i % 2 else before_old.get(name, start[f".{name}"])
+            )
 
 
 def test_roles_register_nothing():
     f = line()
     before = (list(dict(f.named_parameters())), list(f.state_dict()))
-    pr.Program(pr.Minimize(pr.mean((f(x) - f.target(x) - y) ** 2), wrt=f), pr.Polyak(f.target)).compile(backend="eager")(data())
+    pr.Program(pr.Minimize(pr.mean((f(x) - f.target(x) - y) ** 2), wrt=f), pr.Polyak(f.target)).compile(
+        backend="eager"
+    )(data())
     assert before == (list(dict(f.named_parameters())), list(f.state_dict()))
 
 
@@ -207,7 +215,11 @@ def test_bounded_and_positive_parameters(backend):
 def test_schedules_are_formulas(backend):
     torch.manual_seed(0)
     f = line()
-    program = pr.Program(pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f, optimizer=pr.SGD(0.1 * (1 - pr.progress)), max_grad_norm=0.5 + pr.iteration))
+    program = pr.Program(
+        pr.Minimize(
+            pr.mean((f(x) - y) ** 2), wrt=f, optimizer=pr.SGD(0.1 * (1 - pr.progress)), max_grad_norm=0.5 + pr.iteration
+        )
+    )
     update, batch = program.compile(backend=backend), data()
     steps = []
     for progress in (0.0, 0.5, 1.0):
@@ -230,10 +242,14 @@ def test_schedules_are_formulas(backend):
 def test_reports_after_an_update_read_what_it_computed():
     f = line()
     error = pr.mean((f(x) - y) ** 2)
-    update = pr.Program(pr.Minimize(error, wrt=f, optimizer=pr.SGD(0.1)), pr.Report(same=error)).compile(backend="eager")
+    update = pr.Program(pr.Minimize(error, wrt=f, optimizer=pr.SGD(0.1)), pr.Report(same=error)).compile(
+        backend="eager"
+    )
     found = update(data())
     assert torch.equal(found["loss"], found["same"])
-    apart = pr.Program(pr.Minimize(error, wrt=f, optimizer=pr.SGD(0.1)), pr.Prepare(u=y + 0), pr.Report(later=error)).compile(backend="eager")
+    apart = pr.Program(
+        pr.Minimize(error, wrt=f, optimizer=pr.SGD(0.1)), pr.Prepare(u=y + 0), pr.Report(later=error)
+    ).compile(backend="eager")
     found = apart(data())
     assert float(found["later"]) < float(found["loss"])
 
@@ -249,5 +265,7 @@ def test_prepare_in_a_row_and_unpacked():
     f = line()
     prepare = pr.Prepare(u=f(x), v=2 * f(x))
     u, v = prepare
-    program = pr.Program(prepare, pr.Minimize(pr.mean((f(x) - u - y) ** 2), wrt=f), pr.Report(difference=pr.mean(v - 2 * u)))
+    program = pr.Program(
+        prepare, pr.Minimize(pr.mean((f(x) - u - y) ** 2), wrt=f), pr.Report(difference=pr.mean(v - 2 * u))
+    )
     assert float(program.compile(backend="eager")(data())["difference"]) == 0
