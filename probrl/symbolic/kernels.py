@@ -12,7 +12,7 @@ import numpy as np
 
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
-from probrl.symbolic.formulas import reduced
+from probrl.symbolic.rules import reduced
 
 Arrays = Sequence[np.ndarray]
 

@@ -11,7 +11,7 @@ from probrl.expr.inference import infer
 from probrl.expr.traversal import everything, walk
 from probrl.graph.rules import rule
 from probrl.symbolic import kernels, reading
-from probrl.symbolic.formulas import translate
+from probrl.symbolic.rules import translate
 from tests.laws.cases import cases, world
 from tests.laws.interpreter import Interpreter
 
