@@ -169,11 +169,14 @@ class Product(PixyzProduct):
             given = {k: v.repeat_interleave(n, 0) if isinstance(v, Tensor) else v for k, v in given.items()}
         elif n is not None:
             batch_n = n
-        values = dict(given)
+        values, drawn = dict(given), set()
         for part in self.ordered:
-            inner = any(c not in given for c in part.declaration.conditions)  # its condition was drawn with the shape
+            inner = any(c in drawn for c in part.declaration.conditions)  # its condition was drawn with the shape
             shape = () if inner else sample_shape
             known = {c: values[c] for c in part.declaration.conditions}
+            if inner and sample_shape:  # what was not drawn is the same for every sample
+                known = {c: v.expand(*sample_shape, *v.shape) if c not in drawn else v for c, v in known.items()}
+            drawn.update(part.declaration.variables)
             values.update(part.sample(known, None if inner else batch_n, shape, False, reparam, sample_mean, **options))
         kept = {k: v for k, v in values.items() if k not in self.hidden}
         return kept if return_all else {k: kept[k] for k in self.declaration.variables}
