@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from probrl.distributions.conditional import Conditional
 from probrl.distributions.declaration import declare
+from probrl.distributions.equations import Readable
 from probrl.distributions.exchange import Exchange
 from probrl.distributions.outputs import adopt
 from probrl.errors import ExpressionError
@@ -50,7 +51,7 @@ __all__ = [
 ]
 
 
-class Distribution(Conditional, Exchange, PixyzBase):
+class Distribution(Conditional, Exchange, Readable, PixyzBase):
     """A conditional distribution: in formulas by the language's side, with tensors by pixyz's.
 
     Args:

@@ -38,6 +38,20 @@ install_reading("png", _png)
 install_reading("gradients", _gradients)
 
 
+def _equations(pairs: Any, expand: Any = False, legend: bool = True, define: bool = True) -> Page:
+    """The page of equations, given as pairs of sides; None on the left prints the right side alone."""
+    page = Page(expand=expand, legend=legend, define=define)
+    for left, right in pairs:
+        page.row(right, left, lines=False)
+    return page
+
+
+install_reading("equations_latex", lambda pairs, **options: page_latex(_equations(pairs, **options)))
+install_reading("equations_print_latex", lambda pairs, **options: show(page_latex(_equations(pairs, **options))))
+install_reading("equations_text", lambda pairs, **options: page_text(_equations(pairs, **options)))
+install_reading("equations_png", lambda pairs, path=None, **look: page_png(_equations(pairs), path, **look))
+
+
 def page_latex(page: Page) -> str:
     """All rows of a page as one aligned formula."""
     return _join_latex(page.rows())

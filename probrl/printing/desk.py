@@ -12,6 +12,7 @@ from probrl.expr.base import Expr
 from probrl.expr.recursion import _mentions
 from probrl.expr.traversal import children
 from probrl.printing import boxes as b
+from probrl.printing.functions import by_coordinate
 from probrl.printing.layout import EQUALS, lay
 from probrl.printing.legend import words
 from probrl.printing.names import Name, Spelled, parse, spell
@@ -20,20 +21,6 @@ from probrl.printing.scope import Row, Scope
 
 IS_DRAWN = Spelled(r" \sim ", " ~ ")
 BECOMES = Spelled(r" \leftarrow ", " ← ")
-_POINTWISE = (
-    n.Number,
-    n.State,
-    n.Add,
-    n.Mul,
-    n.Pow,
-    n.Unary,
-    n.Extremum,
-    n.Compare,
-    n.Where,
-    n.StopGradient,
-    n.At,
-    n.Shift,
-)
 _ANOTHER = "another of that name"
 _LAWS = {
     "normal": ("varepsilon", Spelled(r"\mathcal{N}(0, 1)", "N(0, 1)")),
@@ -79,11 +66,7 @@ class Desk(Scope):
         if gone and not isinstance(node, n.Symbol):
             with self.unshifted(*gone):
                 return self.box(node)
-        if (
-            self.current_coordinate is None
-            or isinstance(node, _POINTWISE)
-            or (isinstance(node, n.Reduce) and isinstance(node.over, tuple))
-        ):
+        if self.current_coordinate is None or by_coordinate(node):
             return lay(node, self)
         if isinstance(node, n.Definition) and self.unfolds(node):
             return self.box(node.body)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from probrl.expr import definition as d
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
+from probrl.expr.traversal import executed, walk
 from probrl.printing.layout import EQUALS
 from probrl.printing.names import parse
 from probrl.printing.scope import Row
@@ -16,7 +17,18 @@ if TYPE_CHECKING:
     from probrl.printing.desk import Desk
 
 KNOWN = frozenset({"clip", "sqnorm", "dot", "softmax", "log_softmax", "logsumexp"})  # every reader knows them
+_POINTWISE = (
+    n.Number, n.State, n.Add, n.Mul, n.Pow, n.Unary, n.Extremum, n.Compare, n.Where, n.StopGradient, n.At, n.Shift
+)  # fmt: skip
 _FORMAL = -1  # the depth of a function's own letters, which no recursion has
+
+
+def by_coordinate(node: Expr) -> bool:
+    """Whether a coordinate of a formula is the formula of that coordinate of its parts."""
+    if isinstance(node, n.Definition) and isinstance(node.head, d.FunctionHead):
+        inside = walk(node.body, through=lambda x: () if x in node.args else executed(x))
+        return all(x in node.args or isinstance(x, _POINTWISE) for x in inside)
+    return isinstance(node, _POINTWISE) or (isinstance(node, n.Reduce) and isinstance(node.over, tuple))
 
 
 def is_defined(node: Expr) -> bool:

@@ -45,6 +45,7 @@ GREEK = dict(zip(_SMALL, "αβγδϵζηθικλμνξπρστυφχψω", stric
 GREEK |= {"varepsilon": "ε", "vartheta": "ϑ", "varphi": "ϕ", "ell": "ℓ"}
 _FROM_UNICODE = {char: word for word, char in GREEK.items()}
 _MARKS = frozenset({"next", "star", "bar", "hat", "tilde", "dot"})
+_BELOW = frozenset({"old", "new", "last", "first", "prev", "min", "max"})  # words that stand below a word
 _COMBINING = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "dot": "\u0307"}
 ROLE_WORDS = {"reference": "ref"}  # the others are short enough to stand as they are
 
@@ -140,7 +141,7 @@ def parse(name: str) -> Name:
         return Name(Spelled(f"\\text{{{plain(name)}}}", name))
     marks = [w for w in rest if w in _MARKS]
     words = [w for w in rest if w not in _MARKS]
-    if len(first) > 1 and first not in GREEK and words and not any(w.isdigit() for w in words):
+    if len(first) > 1 and first not in GREEK and words and not any(w.isdigit() or w in _BELOW for w in words):
         made = Name(Spelled(f"\\text{{{plain(' '.join([first, *words]))}}}", "_".join([first, *words])))
     else:
         made = Name(spell(first))

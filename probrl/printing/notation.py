@@ -36,7 +36,7 @@ def lay_notation(notation: Any, node: n.Definition, desk: Desk) -> b.Box:
 
 @lay_notation.register(d.Apply)
 def _(notation: d.Apply, node: n.Definition, desk: Desk) -> b.Box:
-    args = tuple(desk.outside(a) for a in notation.args)
+    args = tuple(desk.box(a) for a in notation.args)
     if notation.name == "sqnorm" and len(args) == 1:
         return b.Power(b.Fenced(NORM[0], args[0], NORM[1]), b.Literal(2))
     if notation.name == "dot" and len(args) == 2:
