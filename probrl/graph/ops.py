@@ -83,11 +83,14 @@ def gather(x, index, dim, event):
     return torch.gather(x, dim, index.expand(shape)).squeeze(dim)
 
 
-def masked_mean(x, mask, dims):
-    """The mean over the rows that count; 0 when none does."""
-    mask = mask.expand(x.shape)
-    total = torch.where(mask, x, 0.0).sum(dims)
-    return total / mask.sum(dims).clamp(min=1)
+def masked_mean(x, mask, rows, dims):
+    """The mean over the rows that count; ``rows`` is how many they are."""
+    return torch.where(mask, x, 0.0).sum(dims) / rows
+
+
+def counted(mask, dims, like):
+    """How many rows count, at least 1: the mean of no row is 0. ``like`` has the dimensions that the mask lacks."""
+    return (mask if like is None else mask.expand(like.shape)).sum(dims).clamp(min=1)
 
 
 def linear_recursion(a, b, init, dim, reverse):

@@ -134,7 +134,7 @@ def swapped(x: Expr) -> Expr:
 
 
 def of_size(original):
-    return lambda x, mask, dims: torch.where(mask, x, 0.0).mean(dims)
+    return lambda x, mask, rows, dims: torch.where(mask, x, 0.0).mean(dims)
 
 
 def by_position(original):

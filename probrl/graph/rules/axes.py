@@ -35,7 +35,8 @@ def _masked(op: str, x: Value, mask: Value | None, dims: tuple[int, ...], to: Lo
         return _reduced(op, x.node, dims, to)
     aligned = to.align(mask, x.axes, x.rank or 0)
     if op == "mean":
-        return to.emit(ops.masked_mean, x.node, aligned, dims)
+        rows = to.emit(ops.counted, aligned, dims, None if mask.axes == x.axes and not x.rank else x.node)
+        return to.emit(ops.masked_mean, x.node, aligned, rows, dims)
     fill = {"sum": 0.0, "min": math.inf, "max": -math.inf}[op]
     return _reduced(op, to.emit(torch.where, aligned, x.node, fill), dims, to)
 
