@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,16 @@ def test_imports_go_down():
 
 def test_files_are_short_and_named():
     assert size_violations(PACKAGE) == []
+
+
+def test_the_package_imports_nothing_that_costs_much():
+    """Read off a new process, because torch and pixyz may bring what no import of ours names."""
+    slow = [*LATE[:2], "torchdiffeq", "matplotlib", "gymnasium", "rich", "tyro"]
+    program = (
+        f"import sys, torch; had = set(sys.modules); import probrl; print(*(set({slow}) & (set(sys.modules) - had)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == []
 
 
 WRONG = {
