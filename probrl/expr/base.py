@@ -285,14 +285,8 @@ class Expr:
 
 
 def _combined(name: str, x: Any, y: Any) -> Expr:
-    """An operator's node; of what cannot be an operand, the message says what it stands beside."""
-    for value, other in ((x, y), (y, x)):
-        if not isinstance(value, (Expr, int, float)):
-            try:
-                _op().lift(value)
-            except ExpressionError as refused:
-                raise ExpressionError(f"beside {show(other)}: {refused}") from None
-    made: Expr = getattr(_op(), name)(x, y)
+    """An operator's node; a refused operand is refused with what it stands beside."""
+    made: Expr = getattr(_op(), name)(_op().operand(x, y), _op().operand(y, x))
     return made
 
 

@@ -214,8 +214,12 @@ def _(node: n.StopGradient) -> Type:
 def _(node: n.Derivative) -> Type:
     if node.op == "jvp":
         for x, v in zip(node.wrt, node.tangents, strict=True):
-            if x.type.rank and v.type.rank == 0 and v.type.axes:
-                raise ExpressionError(f"pr.jvp: {describe(x)} is a {x.type} and its tangent {describe(v)} a {v.type}")
+            known = None not in (x.type.rank, v.type.rank)
+            if known and v.type.rank != x.type.rank and (v.type.rank or v.type.axes):
+                raise ExpressionError(
+                    f"pr.jvp: {describe(x)} is a {x.type} and its tangent {describe(v)} a {v.type}; "
+                    "a tangent has the shape of what it is a direction of"
+                )
         return Type(join(node, [node.y.type, *(v.type for v in node.tangents)]), node.y.type.rank)
     (x,) = node.wrt
     if node.y.type.rank:

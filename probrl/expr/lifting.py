@@ -7,7 +7,7 @@ from typing import Any
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis, batch_of
-from probrl.expr.base import Expr
+from probrl.expr.base import Expr, show
 
 
 def lift(value: Any) -> Expr:
@@ -33,6 +33,14 @@ def lift(value: Any) -> Expr:
             "a column (x = pr.symbols('x'), and batch['x'] = tensor), a constant (pr.constant('c', float(x))) or a parameter"
         )
     raise ExpressionError(f"{value!r} ({type(value).__name__}) cannot stand in a formula: expressions and numbers can")
+
+
+def operand(value: Any, other: Any) -> Any:
+    """One side of an operator: what :func:`lift` takes; a refusal says what it stands beside."""
+    try:
+        return lift(value)
+    except ExpressionError as refused:
+        raise ExpressionError(f"beside {show(other)}: {refused}") from None
 
 
 def symbols(names: str, *, rank: int | None = None, axes: Any = (), data: str | None = None) -> Any:

@@ -100,9 +100,11 @@ class Lowering:
         """An input of the graph, once."""
         known = self._placeholders.get((kind, key))
         if known is None:
-            name = unique = _identifier(name)
-            count = 1
-            while unique in self._names:
+            name, count = _identifier(name), 1
+            unique = name
+            # a node's name would be given to the placeholder with a number, and two that swap names be mixed up
+            taken = self._names | {node.name for node in self.graph.nodes}
+            while unique in taken:
                 count += 1
                 unique = f"{name}_{count}"
             self._names.add(unique)
@@ -296,4 +298,5 @@ def _identifier(name: str) -> str:
     text = "".join(c if c.isalnum() else "_" for c in name.replace("\\", ""))
     text = "_".join(part for part in text.split("_") if part)
     text = text if text[:1].isalpha() else f"n{text}"
-    return f"{text}_" if keyword.iskeyword(text) else text
+    own = {"self", "torch", "device", "inf", "nan"}  # the generated source's
+    return f"{text}_" if keyword.iskeyword(text) or text in own else text

@@ -145,8 +145,15 @@ class Desk(Scope):
         return here
 
     def _law(self, node: n.Definition, notation: d.Drawn) -> b.Box:
-        law, gradient = density(notation.density, node.head, self), getattr(node.head, "gradient", None)
-        return b.Listed((law, b.Word(words(f"{gradient} gradient")))) if gradient else law
+        """Whose draw it is; how often it is drawn where its conditions do not say, and how its gradient passes."""
+        law, said = density(notation.density, node.head, self), []
+        known = {a.name for g in notation.density.given for a in g.type.axes}
+        rows = ["row" if a.name == "batch" else a.name for a in node.type.data if a.name not in known]
+        if rows:
+            said.append(f"one per {' and '.join(rows)}")
+        if gradient := getattr(node.head, "gradient", None):
+            said.append(f"{gradient} gradient")
+        return b.Listed((law, *(b.Word(words(x)) for x in said))) if said else law
 
     def range(self, node: n.Range) -> b.Box:
         """The index that runs along an axis; where a formula gives its length, a line says which."""

@@ -67,7 +67,7 @@ def corpus() -> dict[str, Expr]:
         "halves": pr.sqnorm(n.Item(n.Call(f, "ema", (s,), 1, ()), 0, 2)) * x,
         "stop": pr.stop_gradient(x * y) * x + pr.stop_gradient(pr.stop_gradient(z)),
         "a gradient": pr.dot(pr.grad(n.Call(V, "live", (v,), 0, ()) * x, v), w) + pr.grad(x * y, x),
-        "a jvp": pr.sqnorm(pr.jvp(n.Call(f, "live", (v, x), 1, ()), {v: w, x: 1})),
+        "a jvp": pr.sqnorm(pr.jvp(n.Call(f, "live", (v, x), 1, ()), {v: w, x: 1})) + pr.jvp(x * y, {x: z, y: 1}),
         "a divergence": pr.divergence(n.Call(f, "live", (v,), 1, ()), v),
         "time": pr.mean(u + gamma * pr.next(u * x) - pr.prev(r, first=0)),
         "twice next": pr.mean(pr.next(pr.next(u)) * ended),
@@ -80,7 +80,30 @@ def corpus() -> dict[str, Expr]:
         "softmax": (pr.softmax(several) * pr.log_softmax(several + x)).sum("k") - pr.logsumexp(several),
         "sources": pr.mean(x) - pr.mean(pr.symbols("e", rank=0, data="expert") ** 2),
     }  # fmt: skip
-    return {name: _settled(x) for name, x in found.items()}
+    return {name: _settled(x) for name, x in (found | of_distributions()).items()}
+
+
+def of_distributions() -> dict[str, Expr]:
+    """Formulas of distributions: densities, roles, moments, divergences, draws, expectations."""
+    s, s_next, a = pr.symbols("s s_next a")
+    pi = pr.Categorical("a | s", pr.mlp(3, 4), name=r"\pi_\theta")
+    p, q = (pr.Normal("u | s", pr.mlp(3, 4), name=name) for name in "pq")
+    Q = pr.ensemble(2, pr.Deterministic, "q[a] | s", lambda: pr.mlp(3, 4), name="Q")
+    alpha, u = pr.parameter("alpha", 0.2), pr.symbols("u", rank=1)
+    drawn, again, several = p(s).draw(), p(s).draw(), q(s_next).draw(5, "k")
+    t = pr.Uniform(0, 1).draw(per=s)
+    value = pr.expect(lambda b: Q(s).min("i")[b] - alpha * pi(s).log_prob(b), over=pi(s).draw(), how="exact")
+    scored = pr.expect(lambda b: Q(s).at(a=b).min("i"), over=pi(s).draw(), how="score")
+    return {
+        "a ratio": pi(s).prob(a) / pi.behavior(s).prob(a) - pi.old(s).prob(a) / pi.reference(s).prob(a),
+        "a log ratio": pr.exp(pi(s).log_prob(a) - pi.frozen(s).log_prob(a)) + pi.ema(s_next).log_prob(a),
+        "moments": pi(s).entropy() + pr.dot(p(s).mean(), p(s).variance()) + pr.sqnorm(p(s).mode() - q(s).mean()),
+        "divergences": p(s).kl(q(s)) - q(s).kl(p(s)) + p.old(s).kl(p(s)) + pr.stop_gradient(p(s)).kl(q(s_next)),
+        "draws": p(s).log_prob(drawn) - q(s).log_prob(drawn) + pr.dot(again, drawn) + pr.sqnorm(several).sum("k"),
+        "a time": t * p(s).log_prob(u) + pr.Uniform(0, 1).draw() * t,
+        "an expectation": pr.mean(value),
+        "a score": pr.mean(scored),
+    }
 
 
 def role(net: Network, name: str, x: Expr) -> Expr:

@@ -30,14 +30,30 @@ CHOICES: dict[tuple[type[Expr], str], tuple[str, ...]] = {
 
 def mutants(root: Expr) -> Iterator[Expr]:
     """Formulas that differ from one in a single node: everywhere, or where the node occurs first."""
-    for node in walk(root):
+    for node in walk(root, through=visible):
         if isinstance(node, n.Symbol) and node.depth is not None:
             continue  # a bound variable: its name is its recursion's
         for new in changes(node):
             yield from _made(lambda new=new, node=node: substitute(root, {node: new}))
-            parents = [p for p in walk(root) if node in children(p)]
+            parents = [p for p in walk(root, through=visible) if node in visible(p)]
             if sum(children(p).count(node) for p in parents) > 1:
                 yield from _made(lambda new=new, node=node, parents=parents: _once(root, parents[0], node, new))
+
+
+def visible(node: Expr) -> tuple[Expr, ...]:
+    """The parts that have a meaning of their own: the noise of a draw is its distribution's."""
+    return node.args[getattr(node.head, "noises", 0) :] if isinstance(node, n.Definition) else children(node)
+
+
+def _redrawn(node: Expr) -> Iterator[Expr]:
+    """Another draw, and several of them."""
+    noises = getattr(node.head, "noises", 0) if isinstance(node, n.Definition) else 0
+    for change in ({"uid": 10_000_000}, {"extra": ((Axis("again", data=False), 3),)}) if noises else ():
+        parts = list(children(node))
+        for i in range(noises):
+            values = {f: getattr(parts[i], f) for f in n.Noise.fields} | change
+            parts[i] = n.Noise(*({**values, "uid": values["uid"] + i} if "uid" in change else values).values())
+        yield from _made(lambda parts=parts: rebuild(node, parts))
 
 
 def _once(root: Expr, parent: Expr, node: Expr, new: Expr) -> Expr:
@@ -69,9 +85,11 @@ def changes(node: Expr) -> Iterator[Expr]:
             yield from _node(type(node), [{first: y, second: x}.get(f, getattr(node, f)) for f in node.fields])
     for i, field in enumerate(node.fields):
         if isinstance(values[i], tuple) and all(isinstance(v, Expr) for v in values[i]) and field != "states":
-            for j in range(len(values[i]) - 1):
+            own = getattr(getattr(node, "head", None), "noises", 0)  # the noise of a draw stays in front
+            for j in range(own, len(values[i]) - 1):
                 order = [*values[i][:j], values[i][j + 1], values[i][j], *values[i][j + 2 :]]
                 yield from _node(type(node), [*values[:i], tuple(order), *values[i + 1 :]])
+    yield from _redrawn(node)
     yield node.x if isinstance(node, n.StopGradient) else n.StopGradient(node)
 
 
