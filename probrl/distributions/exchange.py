@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import functional_call
+from torch.utils._pytree import tree_leaves, tree_map
 
 from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
@@ -78,7 +79,7 @@ class Exchange:
         names = [f"raw_{i}" for i in range(len(outputs))]
         symbols = tuple(n.Symbol(name, r, (BATCH,), None) for name, r in zip(names, each, strict=True))
         exprs = dist.from_network(symbols[0] if isinstance(ranks, int) else symbols)
-        widest = max((x.dim() for x in inputs if isinstance(x, Tensor)), default=1)
+        widest = max((x.dim() for x in tree_leaves(inputs) if isinstance(x, Tensor)), default=1)
         outputs = tuple(_scalar(v, widest) if r == 0 else v for v, r in zip(outputs, each, strict=True))
         lead = outputs[0].shape[: outputs[0].dim() - each[0]]
         batch = {k: v.reshape(-1, *v.shape[len(lead) :]) for k, v in zip(names, outputs, strict=True)}
@@ -196,7 +197,7 @@ class Exchange:
             )
         given = self._conditions(x_dict)
         if n is not None:
-            given = {k: v.repeat_interleave(n, 0) if isinstance(v, Tensor) else v for k, v in given.items()}
+            given = tree_map(lambda v: v.repeat_interleave(n, 0) if isinstance(v, Tensor) else v, given)
         with torch.set_grad_enabled(torch.is_grad_enabled() and reparam):
             drawn = self._drawn(given, batch_n if n is None or given else n, tuple(sample_shape), sample_mean)
         if not (dist.reparameterised or sample_mean):

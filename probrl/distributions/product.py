@@ -231,9 +231,22 @@ class AppliedProduct:
 
     def mode(self) -> dict[str, Expr]:
         """The most probable value of every variable, each given those before it."""
+        return self._each("mode")
+
+    def mean(self) -> dict[str, Expr]:
+        """The expected value of every variable; the factors must not be conditioned on one another."""
+        self._are_independent("mean")
+        return self._each("mean")
+
+    def variance(self) -> dict[str, Expr]:
+        """The variance of every variable; the factors must not be conditioned on one another."""
+        self._are_independent("variance")
+        return self._each("variance")
+
+    def _each(self, op: str) -> dict[str, Expr]:
         known = dict(self.given)
         for part, applied in self._parts(known):
-            known[part.variable] = applied.mode() if isinstance(applied, Applied) else applied
+            known[part.variable] = getattr(applied, op)() if isinstance(applied, Applied) else applied
         return {v: known[v] for v in self.dist.declaration.variables}
 
     def entropy(self) -> Expr:
@@ -253,7 +266,7 @@ class AppliedProduct:
         """The same distribution with its parameters held still."""
         return AppliedProduct(self.dist, self.given, True)
 
-    def _independent(self, op: str, term: Callable[[Any, Any], Expr]) -> Expr:
+    def _are_independent(self, op: str) -> None:
         names = {v for p in self.dist.parts for v in p.declaration.variables}
         for part in self.dist.parts:
             inside = [c for c in part.declaration.conditions if c in names]
@@ -262,6 +275,9 @@ class AppliedProduct:
                     f"{self!r}.{op}: {part.notation} is conditioned on '{inside[0]}', another's variable; "
                     "estimate it from draws"
                 )
+
+    def _independent(self, op: str, term: Callable[[Any, Any], Expr]) -> Expr:
+        self._are_independent(op)
         total: Expr | None = None
         for part, applied in self._parts(dict(self.given)):
             total = term(part, applied) if total is None else total + term(part, applied)

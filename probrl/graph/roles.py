@@ -25,12 +25,12 @@ def tensors(module: nn.Module) -> dict[str, Tensor]:
 def role_tensors(net: Network, role: str) -> dict[str, Tensor]:
     """The tensors of a copied role, copied from the live ones at first use; kept on the device of the live ones."""
     live = tensors(net.module)
-    if any(is_lazy(t) for t in live.values()):
-        raise ExpressionError(
-            f"{net.name}.{role} copies a network with a lazy layer that has no shape yet: call the network once before"
-        )
     copies = net.copies.get(role)
     if copies is None or set(copies) != set(live):
+        if any(is_lazy(t) for t in live.values()):
+            raise ExpressionError(
+                f"{net.name}.{role} copies a network with a lazy layer that has no shape yet: call the network once before"
+            )
         made: dict[int, Tensor] = {}
         copies = {name: made.setdefault(id(t), t.detach().clone()) for name, t in live.items()}
         net.copies[role] = copies

@@ -53,6 +53,7 @@ class Desk(Scope):
         super().__init__(indexed, settled)
         self.defines = defines
         self.formals: dict[Expr, Name] = {}
+        self._source_of: dict[int, b.Letter] = {}
         self._expand, self._shared = expand, set(repeated)
 
     def box(self, node: Expr) -> b.Box:
@@ -136,24 +137,29 @@ class Desk(Scope):
             if after or wish.accent
             else Name(wish.base, "tilde", wish.primes, wish.subs, wish.sups)
         )
-        key = ("draw", notation.uid)
+        key = ("draw", node, self._scope(node))
         here, left = self._lettered(key, node, wish, "")
+        first = self._source_of.setdefault(notation.uid, here)
         if self.expands(node):
             self.later(key, lambda: Row(left, EQUALS, self.box(node.body), True))
         else:
-            self.later(key, lambda: Row(left, IS_DRAWN, self._law(node, notation), True))
+            self.later(key, lambda: Row(left, IS_DRAWN, self._law(node, notation, first), True))
         return here
 
-    def _law(self, node: n.Definition, notation: d.Drawn) -> b.Box:
+    def _law(self, node: n.Definition, notation: d.Drawn, first: b.Letter) -> b.Box:
         """Whose draw it is; how often it is drawn where its conditions do not say, and how its gradient passes."""
         law, said = density(notation.density, node.head, self), []
+        own = self.letters.claim(("draw", node, self._scope(node)), first.name)
         known = {a.name for g in notation.density.given for a in g.type.axes}
         rows = ["row" if a.name == "batch" else a.name for a in node.type.data if a.name not in known]
         if rows:
             said.append(f"one per {' and '.join(rows)}")
         if gradient := getattr(node.head, "gradient", None):
             said.append(f"{gradient} gradient")
-        return b.Listed((law, *(b.Word(words(x)) for x in said))) if said else law
+        parts: list[b.Box] = [law, *(b.Word(words(x)) for x in said)]
+        if first.name != own:  # two draws from one noise go together
+            parts.append(b.Prefix(b.Word(words("from the noise of ")), first))
+        return b.Listed(tuple(parts)) if len(parts) > 1 else law
 
     def range(self, node: n.Range) -> b.Box:
         """The index that runs along an axis; where a formula gives its length, a line says which."""
@@ -166,6 +172,7 @@ class Desk(Scope):
         """A source of randomness: a letter here, the law in a line."""
         wish, law = _LAWS.get(node.law, ("xi", Spelled(rf"\text{{{node.law}}}", node.law)))
         here, left = self._lettered(("noise", node), node, parse(wish), "")
+        self._source_of.setdefault(node.uid, here)
 
         def line() -> Row:
             shown: b.Box = b.Word(law)

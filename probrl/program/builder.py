@@ -52,8 +52,9 @@ class Builder:
                 pending.append(step)
                 continue
             if pending:
-                runners.append(r.UnitRunner(Unit(self.actions(pending, flat, stop), self.compile_with)))
-                stop, pending = None, []
+                unit = Unit(self.actions(pending, flat, stop), self.compile_with)
+                runners.append(r.UnitRunner(unit))
+                stop, pending = None if unit.descents else stop, []
             if step is not None:
                 runners.append(self.host(step, flat))
         return runners[0] if len(runners) == 1 else r.Sequential(runners)

@@ -148,7 +148,7 @@ class Program(Step):
         device = parameters[0].device if parameters else torch.device("cpu")
         self._place(device)
         backend, reason = chosen(backend, device, updates, unfit(modules))
-        builder = Builder(self, compiler(backend))
+        builder = Builder(self, compiler(backend, modules))
         runner = builder.sequence(self._steps, flat=False, stop=None)
         seed = int(torch.randint(0, 2**31, ())) if seed is None else seed
         return Update(self, runner, backend, reason, device, seed)

@@ -205,6 +205,11 @@ class Fit(Step):
         self.stop = None if stop is None else lift(stop)
         if self.stop is not None:
             checks.is_number(self.stop, "pr.Fit(stop=...)")
+            if not any(isinstance(s, (Minimize, Together)) for s in steps):
+                raise ExpressionError(
+                    f"pr.Fit(stop={show(self.stop)}): nothing right inside it is minimised, so nothing would stop; give the stop to the pr.Fit "
+                    "that holds the pr.Minimize"
+                )
         if minibatch is not None and unit == "row":
             checks.runs_on_rows(self)
 

@@ -31,8 +31,8 @@ class Moving:
         for net in self.networks:
             snapshot(net, self.role) if self.tau is None else polyak(net, self.role, self.tau)
 
-    def trace(self, accepted: Tensor | None) -> None:
-        """Moves, inside a compiled function."""
+    def trace(self, stopped: Tensor | None) -> None:
+        """Moves without a decision of the host, inside a compiled function; not where ``stopped`` is 1."""
         for net in self.networks:
             live, copies = tensors(net.module), role_tensors(net, self.role)
             seen: set[int] = set()
@@ -42,7 +42,7 @@ class Moving:
                 seen.add(id(copy))
                 value = live[name].detach()
                 new = value if self.tau is None or not copy.is_floating_point() else copy + self.tau * (value - copy)
-                copy.copy_(new)
+                copy.copy_(new if stopped is None else torch.where(stopped == 0, new, copy))
 
 
 class Setting:
@@ -52,14 +52,14 @@ class Setting:
         outputs = {"value": value} if when is None else {"value": value, "when": when}
         self.cell, self.function = cell, Function(outputs, flat)
 
-    def run(self, bound: Mapping[str, Any]) -> None:
-        """Assigns, eagerly and when compiled."""
+    def run(self, bound: Mapping[str, Any], stopped: Tensor | None) -> None:
+        """Assigns, eagerly and when compiled; not where ``stopped`` is 1."""
         results = self.function._forward(**self.function.networks(), **bound)
         held = tensor_of(self.cell)
         new = torch.as_tensor(results[0], dtype=held.dtype, device=held.device)
         if len(results) > 1:
             new = torch.where(torch.as_tensor(results[1], device=held.device) != 0, new, held)
-        held.copy_(new)
+        held.copy_(new if stopped is None else torch.where(stopped == 0, new, held))
 
 
 class Reporting:
@@ -82,10 +82,10 @@ class Unit:
 
     Args:
         actions: what is done.
-        compile_with: turns a function into a compiled one; None runs eagerly.
+        compile_with: turns a function into a compiled one, given the eager one to fall back to; None runs eagerly.
     """
 
-    def __init__(self, actions: Sequence[Action], compile_with: Callable[[Any], Any] | None):
+    def __init__(self, actions: Sequence[Action], compile_with: Callable[[Any, Any], Any] | None):
         self.actions = list(actions)
         self.compile_with = compile_with
         self.functions = [getattr(a, "function", None) for a in self.actions]
@@ -131,7 +131,7 @@ class Unit:
                 stopped = _merge(found, action.run(bound, stopped), stopped)
             else:
                 with torch.no_grad():
-                    _act(action, bound, found, None)
+                    _act(action, bound, found, stopped)
         return found
 
     def _prepare(self, bounds: Sequence[Mapping[str, Any]]) -> None:
@@ -140,7 +140,7 @@ class Unit:
             if isinstance(traced, TracedDescent):
                 traced.probe(bound)
         assert self.compile_with is not None
-        self._compiled = self.compile_with(self._whole)
+        self._compiled = self.compile_with(self._whole, self._eager)
 
     def _whole(self, bounds: Sequence[Mapping[str, Any]], stopped: Tensor | None) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -161,7 +161,7 @@ def _act(action: Any, bound: Mapping[str, Any], found: dict[str, Any], stopped: 
     if isinstance(action, Moving):
         action.run() if stopped is None and not torch.compiler.is_compiling() else action.trace(stopped)
     elif isinstance(action, Setting):
-        action.run(bound)
+        action.run(bound, stopped)
     else:
         found.update(action.run(bound))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -137,12 +137,12 @@ def joined(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {str(k): batch[k] for k in batch.keys()}  # noqa: SIM118 - a TensorDict iterates over its rows
 
 
-def compiler(backend: str) -> Callable[[Any], Any] | None:
-    """What turns a function into a compiled one, or None for eager."""
+def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], Any] | None:
+    """What turns a function into a compiled one (or, where that fails, into the eager one that it is given), or None."""
     if backend == "eager":
         return None
 
-    def compile_with(function: Any) -> Any:
+    def compile_with(function: Any, eagerly: Any) -> Any:
         compiled = torch.compile(
             own_code(function), fullgraph=True, backend=backend, options={"guard_filter_fn": kept_guards}
         )
@@ -157,9 +157,11 @@ def compiler(backend: str) -> Callable[[Any], Any] | None:
                         raise
                     state["broken"] = True
                     warnings.warn(
-                        f"the program cannot be compiled and runs eagerly: {str(error).splitlines()[0]}", stacklevel=3
+                        f"the program of {', '.join(names)} cannot be compiled and runs eagerly: {str(error).splitlines()[0]}",
+                        stacklevel=3,
                     )
-            return function(bounds, stopped)
+            with torch.enable_grad():
+                return eagerly(bounds, stopped)
 
         return call
 

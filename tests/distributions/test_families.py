@@ -301,3 +301,20 @@ def test_several_classes_at_once(batch):
     assert not pi.sample(batch)["m"].is_floating_point()
     with pytest.raises(DataError, match="2\\+3"):
         pr.MultiDiscrete("m | s", pr.mlp(3, 6), sizes=(2, 3))(s).entropy()(batch)
+
+
+def test_a_condition_may_be_a_nested_dict():
+    class Fused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.picture, self.speed = nn.Linear(4, 3), nn.Linear(2, 3)
+
+        def forward(self, o):
+            return self.picture(o["picture"]) + self.speed(o["body"]["speed"])
+
+    o = pr.symbols("o")
+    pi = pr.Categorical("a | o", Fused())
+    nested = {"o": {"picture": torch.randn(5, 4), "body": {"speed": torch.randn(5, 2)}}, "a": torch.randint(0, 3, (5,))}
+    torch.testing.assert_close(pi(o).log_prob(a)(nested), pi.log_prob(nested))
+    assert pi.sample(nested, n=3)["a"].shape == (15,)
+    assert pi(o).draw()(nested).shape == (5,)

@@ -37,6 +37,8 @@ class TestProduct:
         drawn = mixed(s).draw()
         assert drawn["a"](batch).shape == (6,) and drawn["u"](batch).shape == (6, 2)
         assert set(mixed(s).mode()) == {"a", "u"}
+        two = q * pr.Normal("w | s", pr.mlp(3, 2), rank=0)
+        assert two(s).mean()["w"](batch).shape == (6,) and two(s).variance()["u"](batch).shape == (6, 2)
         sample = mixed.sample(batch["s"], n=2)
         assert sample["u"].shape == (12, 2) and torch.equal(sample["s"], batch["s"].repeat_interleave(2, 0))
 

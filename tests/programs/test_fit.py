@@ -193,3 +193,38 @@ def test_a_wrong_unit_or_count_is_refused():
     for options in ({"unit": "rows"}, {"epochs": 0}, {"minibatch": -3}, {"minibatch": 2.5}):
         with pytest.raises(ExpressionError, match=r"pr\.Fit"):
             pr.Fit(step, **options)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_once_stopped_copies_and_scalars_stay_too(backend):
+    torch.manual_seed(0)
+    f = pr.Deterministic("f | x", pr.mlp(1, 1))
+    m = pr.state("m")
+    step = pr.Minimize(pr.mean((f(x) - y) ** 2 + 0 * (f.target(x) + f.old(x))), wrt=f, optimizer=pr.SGD(0.1))
+    inside = (step, pr.Assign(m, m + 1), pr.Polyak(f.target, tau=0.5), pr.Snapshot(f.old))
+    program = pr.Program(pr.Fit(*inside, epochs=2, minibatch=2, stop=m > 1.5), pr.Report(m=m))
+    update = program.compile(backend=backend, seed=0)
+    found = update({**numbered(8), "y": torch.ones(8)})
+    assert float(found["m"]) == 2  # of four minibatches the third and the fourth find it stopped
+    kept = {role: {k: v.clone() for k, v in f.handle.copies[role].items()} for role in ("target", "old")}
+    update({**numbered(8), "y": torch.ones(8)})
+    for role, tensors_ in kept.items():
+        assert all(torch.equal(v, f.handle.copies[role][k]) for k, v in tensors_.items())
+
+
+def test_a_stop_that_would_stop_nothing_is_refused():
+    f, _ = watched()
+    inner = pr.Fit(pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f))
+    with pytest.raises(ExpressionError, match="nothing would stop"):
+        pr.Fit(inner, stop=pr.mean(y) > 0)
+
+
+def test_a_stop_waits_for_the_first_update():
+    f, _ = watched()
+    z = pr.Prepare(z=y + 1)
+    fit = pr.Fit(
+        pr.Report(size=pr.mean(y)), z, pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f), epochs=4, stop=pr.mean(y) > 10
+    )
+    before = tensors({"f": f})
+    found = fit.compile(backend="eager")({**numbered(4), "y": torch.full((4,), 11.0)})
+    assert float(found["epochs"]) == 1 and distance(before, tensors({"f": f})) == 0
