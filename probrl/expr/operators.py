@@ -13,7 +13,7 @@ from probrl.expr.indexing import (
     to_axis,
     to_event,
 )  # fmt: skip
-from probrl.expr.lifting import constant, lift, operand, symbols
+from probrl.expr.lifting import constant, lift, symbols
 from probrl.expr.pointwise import (
     abs,
     add,

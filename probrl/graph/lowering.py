@@ -100,13 +100,10 @@ class Lowering:
         """An input of the graph, once."""
         known = self._placeholders.get((kind, key))
         if known is None:
-            name, count = _identifier(name), 1
-            unique = name
+            name = _identifier(name)
             # a node's name would be given to the placeholder with a number, and two that swap names be mixed up
             taken = self._names | {node.name for node in self.graph.nodes}
-            while unique in taken:
-                count += 1
-                unique = f"{name}_{count}"
+            unique = next(u for u in (name, *(f"{name}_{i}" for i in range(2, len(taken) + 3))) if u not in taken)
             self._names.add(unique)
             body = next((node for node in self.graph.nodes if node.op != "placeholder"), None)
             with self.graph.inserting_before(body) if body is not None else nullcontext():
