@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Sequence
 from functools import partial
 
@@ -178,6 +179,7 @@ def contestants(size: int) -> dict[str, Contestant]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    warnings.filterwarnings("error", message=".*cannot be compiled")  # what falls back to eager is not timed
     for size in (64, 2048):
         print(table(f"PPO update, {size} samples", medians(contestants(size)), "hand-written eager"), end="\n\n")
 

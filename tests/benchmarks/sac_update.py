@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -193,6 +194,7 @@ def contestants(size: int) -> dict[str, Contestant]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    warnings.filterwarnings("error", message=".*cannot be compiled")  # what falls back to eager is not timed
     print(table("SAC update, 256 samples", medians(contestants(256)), "hand-written eager"))
 
 
