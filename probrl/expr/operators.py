@@ -13,7 +13,7 @@ from probrl.expr.indexing import (
     to_axis,
     to_event,
 )  # fmt: skip
-from probrl.expr.lifting import constant, lift, symbols
+from probrl.expr.lifting import constant, lift, operand, symbols
 from probrl.expr.pointwise import (
     abs,
     add,
@@ -62,7 +62,7 @@ from probrl.expr.reductions import (
 __all__ = [
     "abs", "add", "arg", "at", "clip", "compare", "concatenate", "constant", "cos", "data_max", "data_min", "digamma", "divide",
     "dot", "equal", "exp", "floor", "fresh_noise", "getitem", "index", "lgamma", "lift", "log", "log_softmax", "logsumexp",
-    "maximum", "mean", "minimum", "multiply", "named", "negative", "noise", "only_index", "power", "reduce_index", "rename",
+    "maximum", "mean", "minimum", "multiply", "named", "negative", "noise", "only_index", "operand", "power", "reduce_index", "rename",
     "sigmoid", "sign", "sin", "softmax", "softplus", "sqnorm", "sqrt", "stack", "standardize", "std", "stop_gradient",
     "subtract", "sum", "sum_event", "symbols", "tanh", "to_axis", "to_event", "where",
 ]  # fmt: skip
