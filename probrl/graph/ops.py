@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 
 def network(net, axes, lead, rank, held, *args):
@@ -21,7 +21,7 @@ def network(net, axes, lead, rank, held, *args):
         return shaped(out, net, lead + 1, rank)
     if not args:
         return shaped(net(), net, lead, rank)
-    shape = torch.broadcast_shapes(*(a.shape[:axes] for a in args if isinstance(a, Tensor))) if axes else ()
+    shape = torch.broadcast_shapes(*(a.shape[:axes] for a in tree_leaves(args) if isinstance(a, Tensor))) if axes else ()
     out = net(*(flattened(a, axes, shape, args) for a in args))
     out = shaped(out, net, lead + 1, rank)
 
