@@ -7,37 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from probrl.errors import ExpressionError
-from probrl.expr.state import Network
-
-COPIED = ("old", "target", "ema", "reference")
-
-
-def tensors(module: nn.Module) -> dict[str, Tensor]:
-    """The parameters and buffers of a module by name; a tied tensor stands under each of its names."""
-    found: dict[str, Tensor] = dict(module.named_parameters(remove_duplicate=False))
-    found.update(module.named_buffers(remove_duplicate=False))
-    return found
-
-
-def role_tensors(net: Network, role: str) -> dict[str, Tensor]:
-    """The tensors of a copied role, copied from the live ones at first use; kept on the device of the live ones."""
-    live = tensors(net.module)
-    copies = net.copies.get(role)
-    if copies is None or set(copies) != set(live):
-        if any(is_lazy(t) for t in live.values()):
-            raise ExpressionError(
-                f"{net.name}.{role} copies a network with a lazy layer that has no shape yet: call the network once before"
-            )
-        made: dict[int, Tensor] = {}
-        copies = {name: made.setdefault(id(t), t.detach().clone()) for name, t in live.items()}
-        net.copies[role] = copies
-    for name, tensor in live.items():
-        if copies[name].device != tensor.device or copies[name].dtype != tensor.dtype:
-            copies[name] = copies[name].to(tensor.device, tensor.dtype)
-    return copies
+from probrl.expr.state import COPIED, Network
 
 
 class InRole:
@@ -74,9 +46,9 @@ def callable_of(net: Network, role: str) -> Callable[..., Any]:
     if role == "live" or net.pure or not isinstance(net.module, nn.Module):
         return net.module
     if role == "frozen":
-        return InRole(net, lambda: {k: t.detach() for k, t in tensors(net.module).items()})
+        return InRole(net, lambda: net.tensors("frozen"))
     if role in COPIED:
-        role_tensors(net, role)
+        net.tensors(role)
         return InRole(net, lambda: net.copies[role])
     raise ExpressionError(f"{net.name} has no role '{role}' that can be called")
 
@@ -84,7 +56,7 @@ def callable_of(net: Network, role: str) -> Callable[..., Any]:
 @torch.no_grad()
 def polyak(net: Network, role: str, tau: Any) -> None:
     """Moves the copy towards the live tensors: copy + tau (live - copy); buffers of integers are taken over."""
-    copies, live = role_tensors(net, role), tensors(net.module)
+    copies, live = net.tensors(role), net.tensors()
     pairs = {id(copies[k]): (copies[k], live[k].detach()) for k in live}.values()
     moving = [(c, v) for c, v in pairs if c.is_floating_point()]
     if moving:
@@ -98,5 +70,5 @@ def polyak(net: Network, role: str, tau: Any) -> None:
 @torch.no_grad()
 def snapshot(net: Network, role: str) -> None:
     """Makes the copy equal to the live tensors."""
-    copies, live = role_tensors(net, role), tensors(net.module)
+    copies, live = net.tensors(role), net.tensors()
     torch._foreach_copy_([copies[k] for k in live], [live[k].detach() for k in live])

@@ -14,7 +14,7 @@ from probrl.expr.state import Cell, Network
 from probrl.graph.cells import tensor_of
 from probrl.graph.descent import Descent
 from probrl.graph.function import Function
-from probrl.graph.roles import polyak, role_tensors, snapshot, tensors
+from probrl.graph.roles import polyak, snapshot
 from probrl.graph.traced import TracedDescent
 
 
@@ -34,7 +34,7 @@ class Moving:
     def trace(self, stopped: Tensor | None) -> None:
         """Moves without a decision of the host, inside a compiled function; not where ``stopped`` is 1."""
         for net in self.networks:
-            live, copies = tensors(net.module), role_tensors(net, self.role)
+            live, copies = net.tensors(), net.tensors(self.role)
             seen: set[int] = set()
             for name, copy in copies.items():
                 if id(copy) in seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MethodType
@@ -12,11 +13,11 @@ from torch import Generator, Tensor, nn
 
 from probrl.errors import CheckpointError, DataError
 from probrl.expr.scalars import iteration, progress
-from probrl.expr.state import Cell
+from probrl.expr.state import COPIED, Cell
 from probrl.graph.cells import tensor_of
-from probrl.graph.roles import COPIED, role_tensors
 from probrl.program.run import Runner, Scope
 
+_numbers = itertools.count()
 REPAID = 50_000  # updates after which the 10 to 25 seconds of a compilation are won back on a CPU
 
 
@@ -90,8 +91,7 @@ class Update:
         return {
             "optimizers": {name: group.state_dict() for name, group in self.groups().items()},
             "roles": {
-                f"{i}.{role}": {k: t.clone() for k, t in role_tensors(net, role).items()}
-                for i, net, role in self._copies()
+                f"{i}.{role}": {k: t.clone() for k, t in net.tensors(role).items()} for i, net, role in self._copies()
             },
             "cells": {f"{i}.{cell.name}": float(tensor_of(cell).detach()) for i, cell in enumerate(self.program.cells)},
             "counters": [c.count for c in self.runner.counters()],
@@ -117,7 +117,7 @@ class Update:
             group.load_state_dict(saved["optimizers"][name])
         with torch.no_grad():
             for name, (net, role) in copies.items():
-                for key, tensor in role_tensors(net, role).items():
+                for key, tensor in net.tensors(role).items():
                     tensor.copy_(saved["roles"][name][key])
             for name, cell in cells.items():
                 tensor_of(cell).fill_(saved["cells"][name])
@@ -169,11 +169,13 @@ def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], An
 
 
 def own_code(method: Any) -> Any:
-    """A method with a code object of its own: what is compiled is kept by code object, and each program is another one."""
+    """A method with a code object and a name of its own.
+
+    What is compiled, and which sizes are taken to vary, is kept by code object and name, and each program is another one.
+    """
     function = method.__func__
-    copy = FunctionType(
-        function.__code__.replace(), function.__globals__, function.__name__, closure=function.__closure__
-    )
+    code = function.__code__.replace(co_name=f"update_{next(_numbers)}")
+    copy = FunctionType(code, function.__globals__, code.co_name, closure=function.__closure__)
     return MethodType(copy, method.__self__)
 
 
