@@ -223,7 +223,7 @@ class Lowering:
         if axis.mask not in self.masks:
             rows = tuple(dict.fromkeys((batch_of(axis.source), axis)))
             owners = next((x.axes for x in self._columns() if axis in x.axes), rows)
-            data = tuple(a for a in owners if a.data and (a is axis or a.mask is None))
+            data = tuple(a for a in owners if a.data and (a == axis or a.mask is None))
             column = n.Symbol(axis.mask, 0, data, None)
             value = self.lower(column)
             self.masks[str(axis.mask)] = Value(self.emit(_truth, value.node), value.axes, 0, True)
