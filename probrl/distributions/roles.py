@@ -7,9 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from probrl.errors import ExpressionError
-from probrl.expr.state import Network
-
-COPIED = ("old", "target", "ema", "reference")  # the roles that have tensors of their own
+from probrl.expr.state import COPIED, Network
 
 
 class Roles:
@@ -85,21 +83,12 @@ class Roles:
         module = owner.handle.module
         if not isinstance(module, nn.Module):
             return {}
-        live: dict[str, Tensor] = dict(module.named_parameters(remove_duplicate=False))
-        live.update(module.named_buffers(remove_duplicate=False))
-        if role == "live":
-            return live
-        if role == "frozen":
-            return {k: v.detach() for k, v in live.items()}
-        if role not in COPIED:
+        if role not in ("live", "frozen", *COPIED):
             raise ExpressionError(
                 f"{self.notation}.{role}: this role has no parameters; those with copies are {', '.join(COPIED)}"
             )
-        copies: dict[str, dict[str, Tensor]] = owner.handle.copies
-        if role not in copies:
-            made: dict[int, Tensor] = {}  # tied parameters stay tied
-            copies[role] = {k: made.setdefault(id(v), v.detach().clone()) for k, v in live.items()}
-        return copies[role]
+        found: dict[str, Tensor] = owner.handle.tensors(role)
+        return found
 
     def role_state_dict(self) -> dict[str, Tensor]:
         """The copies that roles own, by role and name: what a checkpoint stores beside ``state_dict()``."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from probrl.errors import ExpressionError
+
 
 @dataclass(eq=False)
 class Cell:
@@ -50,5 +52,36 @@ class Network:
     def __repr__(self) -> str:
         return f"Network({self.name!r})"
 
+    def tensors(self, role: str = "live") -> dict[str, Any]:
+        """The parameters and buffers in a role, by their names in the module; a tied one under each of its names.
 
+        Copies are made at first use, equal to the live ones, and stay the same tensors (on the device and in the type
+        of the live ones): whoever moves a role writes into them. They are no module's.
+
+        Raises:
+            ExpressionError: when a layer to copy has seen no data and has no shape yet.
+        """
+        live = {
+            **dict(self.module.named_parameters(remove_duplicate=False)),
+            **dict(self.module.named_buffers(remove_duplicate=False)),
+        }
+        if role == "live":
+            return live
+        if role == "frozen":
+            return {name: tensor.detach() for name, tensor in live.items()}
+        copies = self.copies.get(role)
+        if copies is None or set(copies) != set(live):
+            if any(type(t).__name__.startswith("Uninitialized") for t in live.values()):
+                raise ExpressionError(
+                    f"{self.name}.{role} copies a network with a lazy layer that has no shape yet: call the network once before"
+                )
+            made: dict[int, Any] = {}
+            copies = self.copies[role] = {k: made.setdefault(id(t), t.detach().clone()) for k, t in live.items()}
+        for name, tensor in live.items():
+            if copies[name].device != tensor.device or copies[name].dtype != tensor.dtype:
+                copies[name] = copies[name].to(tensor.device, tensor.dtype)
+        return copies
+
+
+COPIED = ("old", "target", "ema", "reference")  # the roles that have tensors of their own
 ROLES = ("live", "behavior", "old", "target", "ema", "reference", "frozen")

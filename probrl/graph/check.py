@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from probrl.errors import ProbrlError
 from probrl.expr.base import Expr, show
 from probrl.expr.recursion import unbound
+from probrl.expr.state import COPIED
 from probrl.graph.cells import tensor_of
 from probrl.graph.function import Function
-from probrl.graph.roles import COPIED, InRole, role_tensors, tensors
+from probrl.graph.roles import InRole
 from probrl.symbolic import reading
 
 TOLERANCE = 1e-6
@@ -101,7 +102,7 @@ def _leaf(tensor: Tensor, leaves: dict[int, Tensor]) -> Tensor:
 def _wide_call(net: Any, role: str, leaves: dict[int, Tensor]) -> Any:
     if net.pure or not isinstance(net.module, nn.Module):
         return net.module
-    source = role_tensors(net, role) if role in COPIED else tensors(net.module)
+    source = net.tensors(role if role in COPIED else "live")
     values = {k: _leaf(t, leaves) for k, t in source.items()}
     if role == "frozen":
         values = {k: t.detach() for k, t in values.items()}

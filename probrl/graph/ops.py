@@ -21,7 +21,9 @@ def network(net, axes, lead, rank, held, *args):
         return shaped(out, net, lead + 1, rank)
     if not args:
         return shaped(net(), net, lead, rank)
-    shape = torch.broadcast_shapes(*(a.shape[:axes] for a in tree_leaves(args) if isinstance(a, Tensor))) if axes else ()
+    shape = (
+        torch.broadcast_shapes(*(a.shape[:axes] for a in tree_leaves(args) if isinstance(a, Tensor))) if axes else ()
+    )
     out = net(*(flattened(a, axes, shape, args) for a in args))
     out = shaped(out, net, lead + 1, rank)
 

@@ -18,7 +18,7 @@ INFIX = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.lt: "<", operator.le: "<=",
     operator.gt: ">", operator.ge: ">=", operator.eq: "==", operator.ne: "!=",
 }  # fmt: skip
-HEADER = "import torch\nfrom torch import Tensor\nfrom torch.utils._pytree import tree_map\n"
+HEADER = "import torch\nfrom torch import Tensor\nfrom torch.utils._pytree import tree_leaves, tree_map\n"
 
 
 def source(function: Function, name: str = "forward") -> str:

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from probrl.expr.state import Network
+from probrl.expr.state import COPIED, Network
 from probrl.graph.cells import tensor_of
 from probrl.graph.descent import Descent
-from probrl.graph.roles import COPIED, role_tensors, tensors
 
 
 class TracedDescent:
@@ -153,7 +152,7 @@ class Functional:
         self.plain = net.pure or not isinstance(net.module, nn.Module)
         if self.plain:
             return
-        source = role_tensors(net, role) if role in COPIED else tensors(net.module)
+        source = net.tensors(role if role in COPIED else "live")
         self.live = role == "live"
         self.moved = {name: where[id(t)] for name, t in source.items() if self.live and id(t) in where}
         self.held = {name: t for name, t in source.items() if name not in self.moved}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
+from unicodedata import normalize
 
 
 class Spelled(NamedTuple):
@@ -45,8 +46,10 @@ GREEK = dict(zip(_SMALL, "αβγδϵζηθικλμνξπρστυφχψω", stric
 GREEK |= {"varepsilon": "ε", "vartheta": "ϑ", "varphi": "ϕ", "ell": "ℓ"}
 _FROM_UNICODE = {char: word for word, char in GREEK.items()}
 _MARKS = frozenset({"next", "star", "bar", "hat", "tilde", "dot"})
-_BELOW = frozenset({"old", "new", "last", "first", "prev", "min", "max"})  # words that stand below a word
 _COMBINING = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "dot": "\u0307"}
+_FONTS = frozenset({"mathrm", "mathcal", "mathbb", "mathbf", "mathit", "mathsf", "text", "operatorname"})
+_COMMANDS = frozenset({*GREEK, *_FONTS, *_COMBINING, "prime", "infty", "ast", "star", "cdot", "times", "perp"})
+_BELOW = frozenset({"old", "new", "last", "first", "prev", "min", "max"})  # words that stand below a word
 ROLE_WORDS = {"reference": "ref"}  # the others are short enough to stand as they are
 
 
@@ -96,12 +99,17 @@ class Name:
         """The unicode spelling."""
         head = self.base.text
         if self.accent:
-            head = head + _COMBINING[self.accent] if len(head) == 1 else f"{self.accent}({head})"
+            head = _accented(head, self.accent) if len(head) == 1 else f"{self.accent}({head})"
         sub = ",".join(s.text for s in self.subs)
         sup = ",".join(s.text for s in self.sups)
         below = f"_{sub}" if len(sub) == 1 or sub.isalnum() else f"_{{{sub}}}" if sub else ""
         above = f"^{sup}" if len(sup) == 1 or sup.isalnum() else f"^{{{sup}}}" if sup else ""
         return f"{head}{chr(39) * self.primes}{below}{above}"
+
+
+def _accented(letters: str, accent: str) -> str:
+    """Letters with an accent over the last one, as one character where unicode has it."""
+    return normalize("NFC", letters + _COMBINING[accent])
 
 
 def _braced(latex: str) -> str:
@@ -168,21 +176,32 @@ _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[^\s]")
 
 def _parse_latex(name: str) -> Name:
     tokens = _TOKEN.findall(name)
+    upright = Name(Spelled(f"\\text{{{plain(name)}}}", name))
+    if not _is_formula(tokens):
+        return upright
     base, tokens = _group(tokens)
     made = Name(base)
-    try:
-        while tokens:
-            mark, tokens = tokens[0], tokens[1:]
-            if mark == "'":
-                made = replace(made, primes=made.primes + 1)
-            elif mark in "_^" and tokens:
-                part, tokens = _group(tokens)
-                made = made.below(part) if mark == "_" else made.above(part)
-            else:
-                raise ValueError(mark)
-    except ValueError:
-        return Name(Spelled(f"{{{name}}}", _as_text(_TOKEN.findall(name))))
+    while tokens:
+        mark, tokens = tokens[0], tokens[1:]
+        if mark == "'":
+            made = replace(made, primes=made.primes + 1)
+        elif mark in "_^" and tokens and tokens[0] not in "_^'":
+            part, tokens = _group(tokens)
+            made = made.below(part) if mark == "_" else made.above(part)
+        else:
+            return upright
     return made
+
+
+def _is_formula(tokens: list[str]) -> bool:
+    """Whether every script knows all commands, and the braces match."""
+    depth = 0
+    for token in tokens:
+        depth += (token == "{") - (token == "}")
+        known = token[1:] in _COMMANDS if token.startswith("\\") else token.isascii() and token not in "$&#%~"
+        if depth < 0 or not known:
+            return False
+    return depth == 0 and bool(tokens) and tokens[0] not in "_^'}" and not re.search(r"[_^](}|$)|{}", "".join(tokens))
 
 
 def _group(tokens: list[str]) -> tuple[Spelled, list[str]]:
@@ -191,6 +210,9 @@ def _group(tokens: list[str]) -> tuple[Spelled, list[str]]:
     if head == "{":
         inner, rest = _until_closed(rest)
         return Spelled(_joined(inner), _as_text(inner)), rest
+    if head[1:] in _COMBINING and rest and rest[0] != "{":
+        letter, rest = _group(rest)
+        return Spelled(f"{head}{{{letter.latex}}}", _accented(letter.text, head[1:])), rest
     if head.startswith("\\") and head[1:] not in GREEK and rest and rest[0] == "{":
         inner, rest = _until_closed(rest[1:])
         return Spelled(f"{head}{{{_joined(inner)}}}", _as_text([head, "{", *inner, "}"])), rest
@@ -222,13 +244,13 @@ def _as_text(tokens: list[str]) -> str:
             continue
         word = token[1:] if token.startswith("\\") else token
         if word in _COMBINING:
-            accent = _COMBINING[word]
+            accent = word
             continue
-        if token.startswith("\\") and word in ("mathrm", "mathcal", "mathbb", "mathbf", "text", "operatorname"):
+        if token.startswith("\\") and word in _FONTS:
             continue
         out += GREEK.get(word, word) if token.startswith("\\") else token
         if accent:
-            out, accent = out + accent, None
+            out, accent = _accented(out, accent), None
     return out
 
 

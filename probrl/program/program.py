@@ -12,7 +12,7 @@ from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, read, show
 from probrl.expr.ranks import settle
-from probrl.expr.state import Cell, Network
+from probrl.expr.state import COPIED, Cell, Network
 from probrl.expr.traversal import executed, walk
 from probrl.program import checks
 from probrl.program.builder import Builder
@@ -147,6 +147,9 @@ class Program(Step):
         parameters = [p for m in modules.values() if isinstance(m, nn.Module) for p in m.parameters()]
         device = parameters[0].device if parameters else torch.device("cpu")
         self._place(device)
+        for net, role in self.roles:
+            if role in COPIED:
+                net.tensors(role)  # every copy starts now, from the live parameters as they are
         backend, reason = chosen(backend, device, updates, unfit(modules))
         builder = Builder(self, compiler(backend, modules))
         runner = builder.sequence(self._steps, flat=False, stop=None)
