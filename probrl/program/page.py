@@ -41,6 +41,16 @@ class Writer:
         """A row with a formula; expressions as the whole program settles them."""
         self.page.row(self.program.settled(right), left, sign, data=self.data)
 
+    def said(self, text: str, value: Any) -> None:
+        """A row in words that ends in a number or a formula."""
+        settled = self.program.settled(value)
+
+        def box(desk: Desk) -> b.Box:
+            said = desk.box(settled) if isinstance(settled, Expr) else b.Literal(settled)
+            return b.Prefix(b.Word(words(f"{text} ")), said)
+
+        self.page.row(box, None, NOTHING, data=self.data)
+
     def remark(self, text: str) -> None:
         """A row in words."""
         self.page.row(words(text), None, NOTHING, data=self.data)
@@ -71,25 +81,12 @@ def _(step: Prepare, to: Writer) -> None:
 @write.register
 def _(step: Minimize, to: Writer) -> None:
     to.formula(step.loss, models(step.verb, step.wrt))
-    for moved in [step.wrt[0]] if len({m.optimizer for m in step.wrt}) == 1 else step.wrt:
-        rule = moved.optimizer
-        numbers = ", ".join(
-            f"{f.name.replace('_', ' ')} {plain(getattr(rule, f.name))}" for f in fields(rule) if f.name != "lr"
-        )
-        whose = (
-            ""
-            if rule == step.wrt[0].optimizer and len({m.optimizer for m in step.wrt}) == 1
-            else f" for {moved.name.replace(chr(92), '')}"
-        )
-        to.formula(
-            rate(to.program.settled(rule.lr)),
-            words(f"by {type(rule).__name__} ({numbers}){whose} at the rate"),
-            NOTHING,
-        )
+    rules = dict.fromkeys(m.optimizer for m in step.wrt)
+    for rule in rules:
+        whose = "" if len(rules) == 1 else f" for {', '.join(m.name for m in step.wrt if m.optimizer == rule)}"
+        to.said(f"by {type(rule).__name__}{whose} ({numbers(rule)}), at the rate", rule.lr)
     if step.max_grad_norm is not None:
-        to.formula(
-            rate(to.program.settled(step.max_grad_norm)), words("with the norm of the gradient held below"), NOTHING
-        )
+        to.said("with the norm of the gradient held below", step.max_grad_norm)
 
 
 @write.register
@@ -108,7 +105,7 @@ def _(step: Report, to: Writer) -> None:
 def _(step: Fit, to: Writer) -> None:
     unit = {"row": "rows", "episode": "episodes"}[step.unit]
     over = "over all data" if step.minibatch is None else f"over shuffled minibatches of {step.minibatch} {unit}"
-    to.page.row(rate(to.program.settled(step.epochs)), words(f"repeat {over}; epochs"), AFTER, data=to.data)
+    to.said(f"repeat {over}, in epochs:", step.epochs)
     inside = to.inside("B" if step.minibatch is not None else None)
     inside.steps(step.steps)
     if step.stop is not None:
@@ -174,14 +171,10 @@ def models(verb: str, wrt: Sequence[Moved]) -> Paper:
     return box
 
 
-def rate(value: Any) -> Any:
-    """A number or a formula, to print."""
-    return value if isinstance(value, Expr) else b.Literal(value)
-
-
-def plain(value: Any) -> str:
-    """A hyper-parameter in words."""
-    return " and ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else str(value)
+def numbers(rule: Any) -> str:
+    """The hyper-parameters of an optimiser in words, without its learning rate."""
+    said = ((f.name.replace("_", " "), getattr(rule, f.name)) for f in fields(rule) if f.name != "lr")
+    return ", ".join(f"{k} {' and '.join(map(str, v)) if isinstance(v, tuple) else v}" for k, v in said)
 
 
 def page_of(program: Program, expand: Any = False, legend: bool = True) -> Page:
