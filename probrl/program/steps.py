@@ -50,7 +50,9 @@ class Step:
 
     def __getattr__(self, name: str) -> Any:
         if name in ("latex", "print_latex", "text", "png", "gradients", "digest", "code", "check", "_repr_latex_"):
-            return getattr(self.program(), name)
+            whole = self.program()
+            if whole is not self:  # a program's own reading that failed is not asked for again
+                return getattr(whole, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
 
