@@ -102,11 +102,11 @@ def _qualified(target: Any) -> str:
         (torch.nn.functional, "torch.nn.functional"),
         (torch, "torch"),
     ]
-    name, module = str(target.__name__), str(target.__module__)
+    name = str(target.__name__)
     for owner, prefix in places:
         if getattr(owner, name, None) is target:
             return f"{prefix}.{name}"
-    return f"{module}.{name}"
+    return f"{target.__module__}.{name}"  # of this package or the standard library: tensors' methods have none
 
 
 def _spelled(value: Any) -> str:
