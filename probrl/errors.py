@@ -17,7 +17,7 @@ class NonFiniteError(ProbrlError, ArithmeticError):
     """A loss, a gradient, a parameter or a reward that is NaN or infinite."""
 
 
-class EnvironmentError(ProbrlError, ValueError):  # noqa: A001 - the field's own noun; the builtin of that name is OSError
+class EnvironmentError(ProbrlError, ValueError):
     """An environment, or a space of one, that cannot be used."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probrl.expr import definition as d
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
-from probrl.expr.traversal import executed, walk
+from probrl.expr.traversal import everything, executed, walk
 from probrl.printing.layout import EQUALS
 from probrl.printing.names import parse
 from probrl.printing.scope import Row
@@ -40,7 +40,9 @@ def define(node: n.Definition, desk: Desk) -> None:
     """Puts the formula of a function in a line."""
     if not desk.defines or not is_defined(node):
         return
-    key = ("formula", node.head, tuple((a.type.index, a.type.rank) for a in node.args))
+    data = reduces_data(node)
+    masks = () if data is None else data.type.data
+    key = ("formula", node.head, tuple((a.type.index, a.type.rank) for a in node.args), masks)
     if desk.asked(key) or (general := _over_letters(node)) is None:
         return
 
@@ -51,6 +53,20 @@ def define(node: n.Definition, desk: Desk) -> None:
         return Row(desk.box(general), EQUALS, desk.box(general.body), True)
 
     desk.later(key, line)
+
+
+def reduces_data(node: n.Definition) -> Expr | None:
+    """What the body of a definition reduces over the data by itself, or None."""
+    seen, stack = set(node.args), [node.body]
+    while stack:
+        x = stack.pop()
+        if x in seen:
+            continue
+        seen.add(x)
+        if isinstance(x, n.Reduce) and x.over == "data":
+            return x.x
+        stack.extend(everything(x))
+    return None
 
 
 def _over_letters(node: n.Definition) -> n.Definition | None:

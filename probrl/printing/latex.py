@@ -13,6 +13,7 @@ from probrl.printing.boxes import Prec, precedence
 from probrl.printing.page import Page
 from probrl.printing.scope import Row
 
+_OPENS = ("[", "(", "|", "\\|", "\\left", "\\sum")
 _TALL = ("\\frac", "\\sum", "\\left", "\\min_", "\\max_", "\\sqrt")
 
 
@@ -185,10 +186,11 @@ def _(box: b.Big) -> str:
     sign = rf"\sum_{{{under}}}"
     weight = "" if box.mask is None else write(box.mask)
     weighted = rf"{weight}\, {body}" if weight else body
+    gap = r"\," if weighted.startswith(_OPENS) else ""  # TeX sets nothing between a sum and a fence
     if box.op == "sum":
-        return f"{sign} {weighted}"
+        return f"{sign}{gap} {weighted}"
     count = f"{sign} {weight}" if weight else f"|{under}|"
-    return rf"\frac{{1}}{{{count}}} {sign} {weighted}"
+    return rf"\frac{{1}}{{{count}}} {sign}{gap} {weighted}"
 
 
 @write.register

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from probrl.expr import definition as d
 from probrl.expr import nodes as n
-from probrl.expr.traversal import everything
 from probrl.printing import boxes as b
-from probrl.printing.functions import define
+from probrl.printing.functions import define, reduces_data
 from probrl.printing.layout import function_name, upright
 from probrl.printing.names import Spelled, in_role, parse
 
@@ -44,7 +43,7 @@ def _(notation: d.Apply, node: n.Definition, desk: Desk) -> b.Box:
     key = ("function", notation.name, _meaning(node.head))
     name = desk.letters.claim(key, function_name(notation.name), "another of that name")
     below = [desk.word_below(node, word) for word in notation.below]
-    if (data := _reduces_data(node)) is not None:
+    if (data := reduces_data(node)) is not None:
         below.append(desk.data_of(data))
     define(node, desk)
     return b.Function(b.Letter(name, tuple(below)), (args,))
@@ -53,20 +52,6 @@ def _(notation: d.Apply, node: n.Definition, desk: Desk) -> b.Box:
 def _meaning(head: d.Head) -> Any:
     """What tells two definitions of one name apart, whatever their options."""
     return head.function if isinstance(head, d.FunctionHead) else type(head)
-
-
-def _reduces_data(node: n.Definition) -> Any:
-    """What the body of a definition reduces over the data by itself, or None."""
-    seen, stack = set(node.args), [node.body]
-    while stack:
-        x = stack.pop()
-        if x in seen:
-            continue
-        seen.add(x)
-        if isinstance(x, n.Reduce) and x.over == "data":
-            return x.x
-        stack.extend(everything(x))
-    return None
 
 
 @lay_notation.register(d.Letter)

@@ -26,8 +26,8 @@ from probrl.program.steps import (
     Snapshot,
     Step,
     Together,
-    terms,
 )
+from probrl.program.terms import terms
 from probrl.program.unit import Moving, Reporting, Setting, Unit
 from probrl.program.wrt import Moved
 

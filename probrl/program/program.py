@@ -17,7 +17,8 @@ from probrl.expr.traversal import executed, walk
 from probrl.program import checks
 from probrl.program.builder import Builder
 from probrl.program.run import read_columns
-from probrl.program.steps import Assign, Minimize, Move, Prepare, Step, terms
+from probrl.program.steps import Assign, Minimize, Move, Prepare, Step
+from probrl.program.terms import terms
 from probrl.program.update import Update, chosen, compiler, unfit
 
 

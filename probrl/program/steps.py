@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
-from probrl.expr.definition import NamedHead
-from probrl.expr.operators import lift, mean
-from probrl.expr.traversal import everything
-from probrl.expr.traversal import walk as walk_nodes
+from probrl.expr.operators import lift
 from probrl.graph.optimizers import Adam, Optimizer
 from probrl.program import checks
 from probrl.program.wrt import Moved, moved_by
@@ -289,13 +286,3 @@ class Assign(Step):
     def expressions(self) -> dict[str, Expr]:
         found = {"value": self.value}
         return found if self.when is None else {**found, "when": self.when}
-
-
-def terms(loss: Expr) -> Mapping[str, Expr]:
-    """The terms of a loss that have a name, as they go into the metrics."""
-    found: dict[str, Expr] = {}
-    for node in walk_nodes(loss, through=everything):
-        named = isinstance(node, n.Definition) and isinstance(node.head, NamedHead) and node is not loss
-        if named and node.type.rank in (0, None) and not node.type.index:
-            found[node.head.name] = mean(node) if node.type.data else node  # type: ignore[attr-defined]
-    return found
