@@ -79,7 +79,7 @@ def test_every_formula_is_plain_latex(foreign_commands):
         (pr.dot(v, w), r"\langle v,\; w \rangle"),
         (pr.sum_event((v - w) ** 2 / v), r"\sum_{d} \frac{(v_d - w_d)^{2}}{v_d}"),
         (pr.mean(x), r"\frac{1}{|\mathcal{D}|} \sum_{\mathcal{D}} x"),
-        (pr.sum(x + y), r"\sum_{\mathcal{D}} [x + y]"),
+        (pr.sum(x + y), r"\sum_{\mathcal{D}}\, [x + y]"),
         (pr.symbols("s_next", rank=0), "s'"),
         (pr.symbols("x_t", rank=0), "x_t"),
         (pr.symbols("rho_bar", rank=0), r"\bar{\rho}"),
