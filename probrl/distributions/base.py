@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from probrl.distributions.conditional import Conditional
 from probrl.distributions.declaration import declare
@@ -145,12 +145,6 @@ class Distribution(Conditional, Exchange, Readable, PixyzBase):
             return deepcopy(self.owner, memo).in_role(self.role)
         return copied(self, memo)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        for tensors in self.handle.copies.values() if self.owner is self else ():
-            for key, value in tensors.items():
-                tensors[key] = fn(value)
-        return super()._apply(fn, recurse)
-
 
 def copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """A deep copy without what was left behind by the last forward pass."""
@@ -164,8 +158,3 @@ def copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
             new.__dict__[key] = deepcopy(value, memo)
     new.__dict__.update(_dist=None, _graph=None)
     return new
-
-
-def tensors_of(values: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The entries that are tensors."""
-    return {k: v for k, v in values.items() if isinstance(v, Tensor)}

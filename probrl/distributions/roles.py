@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from probrl.errors import ExpressionError
+from probrl.errors import DataError, ExpressionError
 from probrl.expr.state import COPIED, Network
 
 
@@ -91,12 +92,24 @@ class Roles:
         return found
 
     def role_state_dict(self) -> dict[str, Tensor]:
-        """The copies that roles own, by role and name: what a checkpoint stores beside ``state_dict()``."""
-        copies = self.owner.handle.copies
-        return {f"{role}.{k}": v for role, tensors in copies.items() for k, v in tensors.items()}
+        """The copies that roles own: what a checkpoint stores beside ``state_dict()``. Keys are ``role.network.name``."""
+        return {
+            f"{role}.{i}.{name}": tensor
+            for i, net in enumerate(self.owner.networks)
+            for role, tensors in net.copies.items()
+            for name, tensor in tensors.items()
+        }
 
-    def load_role_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Puts stored copies back."""
-        for name, value in state.items():
-            role, _, key = name.partition(".")
-            self.role_tensors(role)[key].copy_(value)
+    def load_role_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Puts stored copies back.
+
+        Raises:
+            DataError: when an entry belongs to no network of this distribution.
+        """
+        networks = self.owner.networks
+        for key, value in state.items():
+            role, _, rest = key.partition(".")
+            number, _, name = rest.partition(".")
+            if role not in COPIED or not number.isdigit() or int(number) >= len(networks):
+                raise DataError(f"{self.notation} has no copy {key!r}; these come from role_state_dict()")
+            networks[int(number)].tensors(role)[name].copy_(value)

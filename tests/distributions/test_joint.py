@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -64,6 +66,25 @@ class TestProduct:
         recorded = {**batch, "a_log_prob": torch.ones(6), "u_log_prob": torch.ones(6)}
         torch.testing.assert_close(mixed.behavior(s).log_prob(a=a, u=u)(recorded), torch.full((6,), 2.0))
         assert not list(mixed.old.parameters()) and mixed.old is mixed.old
+
+    def test_a_copy_and_what_a_checkpoint_stores(self, mixed, batch):
+        mixed.old(s).log_prob(a=a, u=u)(batch).sum()
+        mixed.log_prob().eval(batch).sum().backward()
+        twin = copy.deepcopy(mixed)
+        torch.testing.assert_close(twin.log_prob(batch), mixed.log_prob(batch))
+        assert not {id(p) for p in twin.parameters()} & {id(p) for p in mixed.parameters()}
+        mixture = pr.Mixture(
+            pr.Categorical("k | s", pr.mlp(3, 2)), [pr.Normal("u | s", pr.mlp(3, 4)) for _ in range(2)]
+        )
+        before = mixture.target(s).log_prob(u)(batch)
+        state = {k: v.clone() for k, v in mixture.role_state_dict().items()}
+        assert len(state) == 6 and all(k.startswith("target.") for k in state)
+        mixture.load_role_state_dict({k: v + torch.randn_like(v) for k, v in state.items()})
+        assert not torch.allclose(mixture.target(s).log_prob(u)(batch), before)
+        mixture.load_role_state_dict(state)
+        torch.testing.assert_close(mixture.target(s).log_prob(u)(batch), before)
+        with pytest.raises(DataError, match="has no copy"):
+            mixture.load_role_state_dict({"target.9.x": before})
 
     def test_one_factor_conditioned_on_the_other(self, batch):
         first, then = pr.Categorical("a | s", pr.mlp(3, 4)), pr.Normal("u | s, a", pr.mlp(4, 4))
