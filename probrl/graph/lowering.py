@@ -16,6 +16,7 @@ from probrl.expr.axes import Axis, batch_of
 from probrl.expr.base import Expr
 from probrl.expr.state import Cell, Network
 from probrl.expr.traversal import executed, walk
+from probrl.graph import ops
 
 
 class Value(NamedTuple):
@@ -295,5 +296,5 @@ def _identifier(name: str) -> str:
     text = "".join(c if c.isalnum() else "_" for c in name.replace("\\", ""))
     text = "_".join(part for part in text.split("_") if part)
     text = text if text[:1].isalpha() else f"n{text}"
-    own = {"self", "torch", "device", "inf", "nan"}  # the generated source's
-    return f"{text}_" if keyword.iskeyword(text) or text in own else text
+    own = {"self", "torch", "device", "inf", "nan"}  # the generated source's, beside the graph's operations
+    return f"{text}_" if keyword.iskeyword(text) or text in own or hasattr(ops, text) else text

@@ -18,7 +18,7 @@ INFIX = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.lt: "<", operator.le: "<=",
     operator.gt: ">", operator.ge: ">=", operator.eq: "==", operator.ne: "!=",
 }  # fmt: skip
-HEADER = "import torch\nfrom torch import Tensor\nfrom torch.utils._pytree import tree_leaves, tree_map\n"
+HEADER = "from __future__ import annotations\n\nimport math\n\nimport torch\nfrom torch import Tensor\nfrom torch.utils._pytree import tree_leaves, tree_map\n"
 
 
 def source(function: Function, name: str = "forward") -> str:
@@ -53,25 +53,39 @@ def _blocks(module: fx.GraphModule, name: str, helpers: dict[str, Callable[..., 
     for child, sub in module.named_children():
         if isinstance(sub, fx.GraphModule):
             inner += _blocks(sub, f"{name}_{child}", helpers, None)
+    names = _locals(module)
     arguments = [str(node.target) for node in module.graph.nodes if node.op == "placeholder"]
     lines = [f"def {name}({', '.join(arguments)}):"]
     if doc:
         lines.append(doc)
     for node in module.graph.nodes:
-        if node.op == "placeholder" and node.name != node.target:
-            lines.append(f"    {node.name} = {node.target}")
+        if node.op == "placeholder" and names[node] != node.target:
+            lines.append(f"    {names[node]} = {node.target}")
         elif node.op == "get_attr":
-            lines.append(f"    {node.name} = {name}_{node.target}")
+            lines.append(f"    {names[node]} = {name}_{node.target}")
         elif node.op == "call_function":
-            lines.append(f"    {node.name} = {_call(node, helpers)}")
+            lines.append(f"    {names[node]} = {_call(node, names, helpers)}")
         elif node.op == "output":
-            lines.append(f"    return {_spelled(node.args[0])}")
+            lines.append(f"    return {_spelled(node.args[0], names)}")
     return [*inner, "\n".join(lines)]
 
 
-def _call(node: fx.Node, helpers: dict[str, Callable[..., Any]]) -> str:
+def _locals(module: fx.GraphModule) -> dict[fx.Node, str]:
+    """What each node is called in the source: its name, with a line under it where a function has that name."""
+    called = {getattr(node.target, "__name__", None) for node in module.graph.nodes if node.op == "call_function"}
+    taken = {node.name for node in module.graph.nodes}
+    names = {}
+    for node in module.graph.nodes:
+        name = f"{node.name}_" if node.op != "placeholder" and node.name in called else node.name
+        while name != node.name and name in taken:
+            name = f"{name}_"
+        names[node] = name
+    return names
+
+
+def _call(node: fx.Node, names: dict[fx.Node, str], helpers: dict[str, Callable[..., Any]]) -> str:
     target: Any = node.target
-    args = [_spelled(a) for a in node.args] + [f"{k}={_spelled(v)}" for k, v in node.kwargs.items()]
+    args = [_spelled(a, names) for a in node.args] + [f"{k}={_spelled(v, names)}" for k, v in node.kwargs.items()]
     if target in INFIX:
         return f"{args[0]} {INFIX[target]} {args[1]}"
     if target is operator.neg:
@@ -109,14 +123,14 @@ def _qualified(target: Any) -> str:
     return f"{target.__module__}.{name}"  # of this package or the standard library: tensors' methods have none
 
 
-def _spelled(value: Any) -> str:
+def _spelled(value: Any, names: dict[fx.Node, str]) -> str:
     if isinstance(value, fx.Node):
-        return value.name
+        return names[value]
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     if isinstance(value, (tuple, list)):
-        inside = ", ".join(_spelled(v) for v in value)
+        inside = ", ".join(_spelled(v, names) for v in value)
         return f"({inside},)" if len(value) == 1 else f"({inside})"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {_spelled(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k!r}: {_spelled(v, names)}" for k, v in value.items()) + "}"
     return repr(value)

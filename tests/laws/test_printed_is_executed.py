@@ -38,6 +38,19 @@ def test_the_graph_agrees_with_the_interpreter():
     assert not wrong, f"{len(wrong)} of {COUNT} disagree: {wrong}"
 
 
+def test_the_source_runs_on_its_own():
+    wrong = {}
+    for case in cases()[:54]:
+        space: dict = {}
+        exec(compile(case.expr.code, "<code>", "exec"), space)
+        function = Function({"value": case.expr})
+        (value,) = space["forward"](**function.networks(), **function.bind(world().batch, noise=case.noise))
+        error = case.error(value.detach(), gradients(value, world().parameters()))
+        if not error < CLOSE:
+            wrong[case.seed] = error
+    assert not wrong
+
+
 def symbolic(case: Case) -> float:
     """The disagreement of the lambdified sympy reading, which gets the values of networks, recursions and derivatives."""
     found = reading(case.expr)
