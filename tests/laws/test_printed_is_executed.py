@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-import probrl  # noqa: F401 - fills the readings
+import probrl
 from probrl.expr import nodes as n
 from probrl.expr.traversal import everything, walk
 from probrl.graph.function import Function
@@ -49,6 +49,15 @@ def test_the_source_runs_on_its_own():
         if not error < CLOSE:
             wrong[case.seed] = error
     assert not wrong
+
+
+def test_a_definition_of_a_known_name_runs_as_its_author_says():
+    @probrl.definition("clip")
+    def clip(x, low, high):
+        return x + low + high
+
+    x = probrl.symbols("x")
+    assert clip(x, 1, 2)({"x": torch.tensor([5.0])}).tolist() == [8.0]
 
 
 def symbolic(case: Case) -> float:

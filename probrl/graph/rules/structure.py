@@ -63,7 +63,8 @@ def _(node: n.StopGradient, to: Lowering) -> Value:
 
 @rule.register
 def _(node: n.Definition, to: Lowering) -> Value:
-    if isinstance(node.head, FunctionHead) and node.head.name in CLOSED:
+    own = isinstance(node.head, FunctionHead) and node.head.function.__module__.startswith("probrl.expr.")
+    if own and node.head.name in CLOSED:  # a user's definition may have the same name
         found = CLOSED[node.head.name](node, to)
         if found is not None:
             return found
