@@ -243,16 +243,23 @@ class Desk(Scope):
         self.bound = outer
         return here
 
-    def adopt(self, right: Any, left: n.Symbol, sign: Spelled) -> Row | None:
+    def adopt(self, right: n.Recursion, left: n.Symbol, sign: Spelled) -> Row | None:
         """A recursion that is assigned to a column: the column's letter is the state's, and the row its equation."""
-        if not isinstance(right, n.Recursion) or len(right.states) != 1 or right.outputs != right.steps:
+        if len(right.states) != 1 or right.outputs != right.steps:
             return None
         key, letter = ("recursion", right, ()), self.column(left)
-        if self.asked((*key, "state", 0)):
-            return None
         self.letters.give((*key, 0), letter.name)
+        if self.letters.claim((*key, 0), letter.name) != letter.name:
+            return None  # it has another letter already
+        waiting = len(self.lines)
         self.recursion(right, 0)
-        return self.lines.pop()()._replace(sign=sign, where=False)
+        while len(self.lines) > waiting:
+            self.lines.pop()
+        outer, axis = dict(self.bound), self._axis_of(right)
+        self.bound[right.states[0]] = (letter.name, axis, 1 if right.reverse else -1)
+        row = self._state_line(right, 0, letter.name, right.states[0])()
+        self.bound = outer
+        return row._replace(sign=sign, where=False)
 
     def _state_line(self, node: n.Recursion, i: int, name: Name, state: n.Symbol) -> Callable[[], Row]:
         axis = self._axis_of(node)

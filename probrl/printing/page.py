@@ -77,11 +77,14 @@ class Page:
         roots = [x for a in self._asked for x in (a.left, a.right) if isinstance(x, Expr)]
         settled, known = self._settled(roots)
         desk = self._desk(list(settled.values()), known)
+        columns = self._columns(settled)
         done: list[Row] = []
         for asked in self._asked:
             desk.data = asked.data
             left, right = (settled.get(x, x) if isinstance(x, Expr) else x for x in (asked.left, asked.right))
-            made = desk.adopt(right, left, asked.sign) if isinstance(left, n.Symbol) else None
+            made = None
+            if isinstance(left, n.Symbol) and isinstance(right, n.Recursion) and right in columns:
+                made = desk.adopt(right, left, asked.sign)
             done.append(made or Row(_boxed(left, desk), asked.sign, _boxed(right, desk) or b.Word(Spelled("", ""))))
             while desk.lines and asked.lines:
                 done.append(desk.lines.popleft()())
@@ -99,6 +102,26 @@ class Page:
             if self._strict:
                 raise
             return {x: x for x in roots}, False
+
+    def _columns(self, settled: dict[Expr, Expr]) -> set[Expr]:
+        """The recursions that are what a column becomes: nothing reads them apart from that assignment.
+
+        A reading in a row right beside the assignment sees the same value; one elsewhere runs the recursion again.
+        """
+        read: dict[Expr, set[int]] = {}
+        given: dict[Expr, set[int]] = {}
+        columns: dict[Expr, set[Any]] = {}
+        beside = 0
+        for asked in self._asked:
+            beside += asked.sign is not BECOMES
+            right = settled.get(asked.right) if isinstance(asked.right, Expr) else None
+            for x in walk(right, through=self._shown) if right is not None else ():
+                if isinstance(x, n.Recursion):
+                    read.setdefault(x, set()).add(beside if asked.sign is BECOMES else -1)
+            if asked.sign is BECOMES and isinstance(right, n.Recursion):
+                given.setdefault(right, set()).add(beside)
+                columns.setdefault(right, set()).add(asked.left)
+        return {x for x in given if read[x] == given[x] and len(columns[x]) == 1}
 
     def _desk(self, roots: list[Expr], settled: bool) -> Desk:
         """A desk on which the data, the constants and the parameters have their letters already."""

@@ -189,3 +189,35 @@ def test_every_notation_has_a_rule():
     from probrl.printing.notation import lay_notation
 
     assert all(lay_notation.dispatch(kind) is not lay_notation.dispatch(object) for kind in get_args(Notation))
+
+
+def recursion_and_columns():
+    from probrl.printing import BECOMES
+
+    u, ended, A, R = pr.symbols("u ended A R", rank=0, axes="time")
+    return pr.recursion(lambda A: u + (1 - ended) * A, init=0, over="time", reverse=True), A, R, BECOMES
+
+
+def test_a_column_that_becomes_a_recursion_is_its_state():
+    found, A, R, becomes = recursion_and_columns()
+    page = Page(legend=False)
+    for _ in range(2):  # the same step twice in a program prints the same twice
+        page.row(found, left=A, sign=becomes)
+        page.row(found + u_of(found), left=R, sign=becomes)
+    rows = [left + right for left, right in pairs_of(page.rows())]
+    step = r"A_t \leftarrow u_t + (1 - \mathrm{ended}_t)\, A_{t+1},\quad A_{\mathrm{end}} = 0"
+    assert rows == [step, r"R_t \leftarrow A_t + u_t"] * 2
+
+
+def u_of(found):
+    return found.steps[0].x
+
+
+def test_a_recursion_that_is_run_again_later_is_not_the_column():
+    found, A, _, becomes = recursion_and_columns()
+    page = Page(legend=False)
+    page.row(found, left=A, sign=becomes)
+    page.row(pr.mean((found - A) ** 2), data="B")
+    printed = "\n".join(left + right for left, right in pairs_of(page.rows()))
+    assert r"A_t \leftarrow A_{2,t}" in printed
+    assert r"(A_{2,t} - A_t)^{2}" in printed
