@@ -17,6 +17,34 @@ from probrl.expr.traversal import executed, walk
 ARITHMETIC = (n.Add, n.Mul, n.Pow, n.Unary, n.Extremum, n.Reduce)
 
 
+def sources_of(symbols: Iterable[n.Symbol]) -> tuple[str, ...]:
+    """The named data sources of columns."""
+    return tuple(dict.fromkeys(a.source for s in symbols for a in s.axes if a.data and a.source is not None))
+
+
+def entries(batch: Any, sources: Iterable[str] = ()) -> dict[str, Any]:
+    """The columns of a batch by name; of a dict of batches, those of all sources (the default one is called ``batch``).
+
+    Raises:
+        DataError: when it is nothing with names, or lacks a source.
+    """
+    if not hasattr(batch, "keys"):
+        raise DataError(f"a batch is a dict from names to tensors, not a {type(batch).__name__}")
+    found = {str(k): batch[k] for k in batch.keys()}  # noqa: SIM118 - a TensorDict iterates over its rows
+    for source in sources:
+        if not hasattr(found.get(source), "keys"):
+            raise DataError(
+                f"the formula reads the data source '{source}': give a dict of batches, {{'batch': {{...}}, '{source}': {{...}}}}, "
+                f"not one with {', '.join(found) or 'nothing'}"
+            )
+    if sources:
+        parts = [found.pop(source) for source in sources]
+        parts.append(found.pop("batch") if hasattr(found.get("batch"), "keys") else {})
+        for part in parts:
+            found.update({str(k): part[k] for k in part.keys()})  # noqa: SIM118
+    return found
+
+
 class Columns:
     """The columns that formulas read, and the check that a batch has them.
 
@@ -35,6 +63,7 @@ class Columns:
                 self.numbers.update(c.name for c in executed(node) if isinstance(c, n.Symbol))
         indices = (x.index for x in walk(*roots, through=executed) if isinstance(x, n.At))
         self.indices = {i.name for i in indices if isinstance(i, n.Symbol)}
+        self.sources = sources_of(self.symbols.values())
         self._seen: set[Any] = set()
 
     def take(self, batch: Mapping[str, Any]) -> list[Any]:
@@ -62,9 +91,9 @@ class Columns:
         return column.to(dtype) if isinstance(column, Tensor) and column.dtype is torch.bool and counts else column
 
     def _missing(self, name: str, batch: Mapping[str, Any]) -> str:
-        near = difflib.get_close_matches(name, list(batch), 1)
+        near = difflib.get_close_matches(name, list(batch.keys()), 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        return f"the batch has no entry '{name}' (it has {', '.join(sorted(map(str, batch))) or 'none'}){hint}"
+        return f"the batch has no entry '{name}' (it has {', '.join(sorted(map(str, batch.keys()))) or 'none'}){hint}"
 
     def _check(self, batch: Mapping[str, Any]) -> None:
         sizes: dict[str, tuple[int, str]] = {}

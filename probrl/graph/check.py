@@ -13,6 +13,7 @@ from probrl.errors import ProbrlError
 from probrl.expr.base import Expr, show
 from probrl.expr.recursion import unbound
 from probrl.expr.state import COPIED
+from probrl.graph.batch import entries
 from probrl.graph.cells import tensor_of
 from probrl.graph.function import Function
 from probrl.graph.roles import InRole
@@ -63,6 +64,7 @@ def check(expr: Expr, batch: Mapping[str, Any], tolerance: float = TOLERANCE) ->
     # what is only handed on has no value of its own, and neither has what stands inside a recursion, which is supplied whole
     nodes = [formula.root, *(x for x in formula.leaves.values() if x.type.rank is not None and not unbound(x))]
     function = Function({f"x_{i}": x for i, x in enumerate(nodes)})
+    batch = entries(batch, function.columns.sources)
     wide = {k: _wide(v) for k, v in batch.items()}
     generator = torch.Generator().manual_seed(0)
     function.columns.take(batch)  # the user's own columns are checked, not the widened ones

@@ -14,7 +14,7 @@ from probrl.expr.base import Expr, show
 from probrl.expr.ranks import settle
 from probrl.expr.state import Cell
 from probrl.expr.traversal import everything, executed, walk
-from probrl.graph.batch import Columns
+from probrl.graph.batch import Columns, entries
 from probrl.graph.cells import tensor_of
 from probrl.graph.lowering import Lowering, Value
 from probrl.graph.noise import draw
@@ -141,7 +141,7 @@ def evaluate(expr: Expr, batch: Mapping[str, Any], generator: Generator | None =
     function = expr._cache.get("function")
     if function is None:
         function = expr._cache["function"] = Function({"value": expr})
-    result = function(batch, generator, noise)["value"]
+    result = function(entries(batch, function.columns.sources), generator, noise)["value"]
     return result if isinstance(result, Tensor) else torch.tensor(result, dtype=torch.get_default_dtype())
 
 

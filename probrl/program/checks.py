@@ -124,6 +124,19 @@ def runs_on_rows(fit: Fit) -> None:
                     )
 
 
+def one_source(fit: Fit) -> None:
+    """Refuses minibatches over rows of several data sources, which have nothing to do with each other."""
+    read = (x for step in fit.walk() for x in step.expressions().values())
+    columns = [x for x in walk(*read, through=executed) if isinstance(x, n.Symbol) and x.depth is None]
+    sources = list(dict.fromkeys(a.source for x in columns for a in x.axes if a.data))
+    if len(sources) > 1:
+        names = " and ".join(f"'{s or 'batch'}'" for s in sources)
+        raise ExpressionError(
+            f"pr.Fit(minibatch={fit.minibatch}) reads the data sources {names}, whose rows do not go together: draw minibatches of "
+            "both outside, and leave minibatch out"
+        )
+
+
 def role_view(view: Any, verb: str, allowed: tuple[str, ...]) -> Any:
     """Refuses what is not a role that the verb moves."""
     role = getattr(view, "role", None)

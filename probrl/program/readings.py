@@ -7,6 +7,7 @@ from typing import Any
 
 from probrl.expr.base import Expr, install_reading
 from probrl.expr.digest import digest
+from probrl.graph.batch import entries, sources_of
 from probrl.graph.check import Check, check
 from probrl.graph.function import Function
 from probrl.graph.source import sources
@@ -20,7 +21,7 @@ def checked(program: Program, batch: Mapping[str, Any]) -> dict[str, Check]:
     Raises:
         ProbrlError: at the first that differs.
     """
-    columns = {str(k): batch[k] for k in batch.keys()}  # noqa: SIM118 - a TensorDict iterates over its rows
+    columns = entries(batch, sources_of(program.columns.values()))
     found = {}
     for i, step in enumerate(program.walk()):
         made = {}

@@ -209,8 +209,10 @@ class Fit(Step):
                     f"pr.Fit(stop={show(self.stop)}): nothing right inside it is minimised, so nothing would stop; give the stop to the pr.Fit "
                     "that holds the pr.Minimize"
                 )
-        if minibatch is not None and unit == "row":
-            checks.runs_on_rows(self)
+        if minibatch is not None:
+            checks.one_source(self)
+            if unit == "row":
+                checks.runs_on_rows(self)
 
     @property
     def steps(self) -> tuple[Step, ...]:

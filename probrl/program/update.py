@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from probrl.errors import CheckpointError, DataError
 from probrl.expr.scalars import iteration, progress
 from probrl.expr.state import COPIED, Cell
+from probrl.graph.batch import entries, sources_of
 from probrl.graph.cells import tensor_of
 from probrl.program.run import Runner, Scope
 
@@ -39,6 +40,7 @@ class Update:
             progress.cell: torch.zeros((), device=device),
             iteration.cell: torch.zeros((), device=device),
         }
+        self.sources = sources_of(program.columns.values())
         self.iteration = 0
 
     @property
@@ -63,7 +65,7 @@ class Update:
             DataError: when a column is missing, mis-shaped, or of the wrong kind.
         """
         self.scalars[iteration.cell].fill_(self.iteration)
-        columns = joined(batch)
+        columns = entries(batch, self.sources)
         self.program.validate(columns)
         scope = Scope(columns, self.generator, self.scalars)
         self.runner.run(scope)
@@ -128,13 +130,6 @@ class Update:
 
     def _copies(self) -> list[tuple[int, Any, str]]:
         return [(i, net, role) for i, (net, role) in enumerate(self.program.roles) if role in COPIED]
-
-
-def joined(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a batch; of a dict of batches, those of all sources."""
-    if not isinstance(batch, Mapping) and not hasattr(batch, "keys"):
-        raise DataError(f"a batch is a dict from names to tensors, not a {type(batch).__name__}")
-    return {str(k): batch[k] for k in batch.keys()}  # noqa: SIM118 - a TensorDict iterates over its rows
 
 
 def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], Any] | None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import probrl as pr
-from probrl.errors import DataError
+from probrl.errors import DataError, ExpressionError
 from tests.programs.declared import own_loss
 from tests.programs.running import distance, tensors
 
@@ -113,3 +113,36 @@ def test_next_asks_for_the_row_after_the_last():
     refused(update, batch, "last row along time.*next")
     batch["valid"][:, -1] = False
     assert float(update(batch)["finite"]) == 1
+
+
+def test_several_sources():
+    s = pr.symbols("s")
+    s_E, a_E = pr.symbols("s_E a_E", data="expert")
+    pi = pr.Categorical("a | s", pr.mlp(3, 8, 2), name=r"\pi")
+    loss = pr.mean(-pi(s_E).log_prob(a_E)) - 0.1 * pr.mean(pi(s).entropy())
+    both = {"batch": {"s": torch.randn(4, 3)}, "expert": {"s_E": torch.randn(7, 3), "a_E": torch.randint(0, 2, (7,))}}
+    loss.check(both)
+    for backend in ("eager", "aot_eager"):
+        update = pr.Minimize(loss, wrt=pi).compile(backend=backend)
+        assert float(update(both)["finite"]) == 1
+        torch.testing.assert_close(update(both)["loss"] > loss(both).detach(), torch.tensor(True))
+        assert float(update({"s": both["batch"]["s"], "expert": both["expert"]})["finite"]) == 1
+    with pytest.raises(DataError, match="data source 'expert'"):
+        update({"batch": both["batch"]})
+    with pytest.raises(DataError, match="'s_E'.*'s_e'"):
+        update({"batch": both["batch"], "expert": {"s_e": torch.randn(7, 3), "a_E": both["expert"]["a_E"]}})
+    step = pr.Minimize(loss, wrt=pi)
+    with pytest.raises(ExpressionError, match="'expert' and 'batch'|'batch' and 'expert'"):
+        pr.Fit(step, minibatch=2)
+    pr.Fit(step, epochs=2).compile(backend="eager")(both)
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_batches_of_several_sizes(backend):
+    """Sizes may change from call to call, draws with them."""
+    torch.manual_seed(0)
+    s, y = pr.symbols("s y")
+    p = pr.Normal("u | s", pr.mlp(3, 8, 2), rank=0, name="p")
+    update = pr.Minimize(pr.mean((p(s).draw() - y) ** 2), wrt=p).compile(backend=backend, seed=0)
+    for rows in (5, 7, 2, 7, 1, 64):
+        assert float(update({"s": torch.randn(rows, 3), "y": torch.randn(rows)})["finite"]) == 1
