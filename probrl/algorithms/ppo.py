@@ -9,7 +9,7 @@ from typing import Any
 from probrl.algorithms._declaration import Declaration
 from probrl.distributions import Categorical, Deterministic, Normal
 from probrl.expr.axes import Axis
-from probrl.expr.operators import abs, clip, constant, exp, maximum, mean, standardize, symbols
+from probrl.expr.operators import abs, clip, constant, exp, maximum, mean, standardize, std, symbols
 from probrl.expr.scalars import progress
 from probrl.graph.optimizers import Adam
 from probrl.networks.mlp import mlp
@@ -98,17 +98,21 @@ class PPO:
         if self.clip_vloss:
             error = maximum(error, (V_old + clip(V(s) - V_old, -eps, eps) - R) ** 2)
         value = (0.5 * error).named("value")
-        declared = Declaration(
-            pi, V, mean(policy + self.vf_coef * value - self.ent_coef * pi(s).entropy().named("entropy"))
-        )
+        entropy = pi(s).entropy().named("entropy")
+        terms = policy + self.vf_coef * value
+        declared = Declaration(pi, V, mean(terms - self.ent_coef * entropy if self.ent_coef else terms))
         if loss is not None:
             declared = declared.with_loss(loss(declared))
 
         kl = mean(ratio - 1 - log_ratio)
         rate = self.learning_rate * (1 - progress) if self.anneal_lr else self.learning_rate
         update = Minimize(declared.loss, wrt=[pi, V], optimizer=Adam(rate, eps=1e-5), max_grad_norm=self.max_grad_norm)
-        diagnostics = Report(approx_kl=kl, clip_fraction=mean(abs(ratio - 1) > eps),
-                             explained_variance=1 - mean((R - V(s) - mean(R - V(s))) ** 2) / mean((R - mean(R)) ** 2))  # fmt: skip
+        diagnostics = Report(
+            entropy=mean(entropy),
+            approx_kl=kl,
+            clip_fraction=mean(abs(ratio - 1) > eps),
+            explained_variance=1 - std(R - V(s)) ** 2 / std(R) ** 2,
+        )
         rows = self.num_envs * self.num_steps // self.num_minibatches
         stop = None if self.target_kl is None else kl > self.target_kl
         return declared.with_program(
