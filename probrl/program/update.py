@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from probrl.errors import CheckpointError, DataError
+from probrl.errors import CheckpointError
 from probrl.expr.scalars import iteration, progress
 from probrl.expr.state import COPIED, Cell
 from probrl.graph.batch import entries, sources_of

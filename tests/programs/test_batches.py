@@ -129,10 +129,10 @@ def test_several_sources():
         assert float(update({"s": both["batch"]["s"], "expert": both["expert"]})["finite"]) == 1
     with pytest.raises(DataError, match="data source 'expert'"):
         update({"batch": both["batch"]})
-    with pytest.raises(DataError, match="'s_E'.*'s_e'"):
+    with pytest.raises(DataError, match=r"'s_E'.*'s_e'"):
         update({"batch": both["batch"], "expert": {"s_e": torch.randn(7, 3), "a_E": both["expert"]["a_E"]}})
     step = pr.Minimize(loss, wrt=pi)
-    with pytest.raises(ExpressionError, match="'expert' and 'batch'|'batch' and 'expert'"):
+    with pytest.raises(ExpressionError, match=r"'expert' and 'batch'|'batch' and 'expert'"):
         pr.Fit(step, minibatch=2)
     pr.Fit(step, epochs=2).compile(backend="eager")(both)
 

@@ -73,6 +73,21 @@ def test_eager_equals_traced(make):
     agree(make)
 
 
+@pytest.mark.parametrize("name", ["own_loss", "soft_actor_critic"])
+def test_eager_equals_traced_after_twenty_updates(name):
+    """Draws included: noise is an input."""
+    agree(PROGRAMS[name], updates=20)
+
+
+@pytest.mark.inductor
+@pytest.mark.parametrize("name", ["own_loss", "soft_actor_critic"])
+def test_eager_equals_inductor_after_twenty_updates(name):
+    one, _, _ = run(PROGRAMS[name], "eager", 20)
+    two, _, update = run(PROGRAMS[name], "inductor", 20)
+    assert update.backend == "inductor"
+    assert distance(tensors(one.modules), tensors(two.modules)) <= 1e-6
+
+
 def test_same_seed_same_run(make):
     one, metrics, _ = run(make, "eager", 3)
     two, again, _ = run(make, "eager", 3)
