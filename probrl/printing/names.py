@@ -1,9 +1,8 @@
-"""Letters: how a name is spelled in LaTeX and in a terminal, and who may use which letter on one page."""
+"""Names: how they are spelled in LaTeX and in a terminal."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from unicodedata import normalize
@@ -261,42 +260,3 @@ def in_role(name: Name, role: str) -> Name:
     if role == "target" and name.accent is None and "bar" not in name.base.latex:
         return replace(name, accent="bar")
     return name.above(spell(ROLE_WORDS.get(role, role)))
-
-
-class Letters:
-    """Who may use which letter: the second to claim one gets a subscript, and :attr:`renamed` says so."""
-
-    def __init__(self) -> None:
-        self._given: dict[Hashable, Name] = {}
-        self._taken: set[str] = set()
-        self.renamed: dict[Name, str] = {}
-
-    def claim(self, key: Hashable, name: Name, what: str = "", indices: Iterable[Spelled] = ()) -> Name:
-        """The name of a thing on this page.
-
-        Args:
-            key: the identity of the thing; the same key always gets the same name.
-            name: the name that it would like.
-            what: what it is, in words, should another thing have that name already.
-            indices: what will stand below it besides; the name is unique with and without them.
-        """
-        if key in self._given:
-            return self._given[key]
-        below, count, candidate = tuple(indices), 2, name
-        while not self._taken.isdisjoint(_spellings(candidate, below)):
-            candidate = name.below(Spelled(str(count), str(count)))
-            count += 1
-        if count > 2 and what:
-            self.renamed[candidate] = what
-        self._given[key] = candidate
-        self._taken.update(_spellings(candidate, below))
-        return candidate
-
-    def give(self, key: Hashable, name: Name) -> None:
-        """Gives a thing a name that another thing has already, because they are equal."""
-        self._given.setdefault(key, name)
-
-
-def _spellings(name: Name, below: tuple[Spelled, ...]) -> set[str]:
-    full = name.below(*below)
-    return {name.latex, full.latex, "text:" + name.text, "text:" + full.text}

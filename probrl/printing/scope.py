@@ -14,7 +14,8 @@ from probrl.expr.state import Cell
 from probrl.printing import boxes as b
 from probrl.printing.layout import EQUALS, FUNCTIONS, function_name
 from probrl.printing.legend import Legend
-from probrl.printing.names import Letters, Name, Spelled, in_role, parse, spell
+from probrl.printing.letters import Letters
+from probrl.printing.names import Name, Spelled, in_role, parse, spell
 
 ALL_DATA = Spelled(r"\mathcal{D}", "𝒟")
 

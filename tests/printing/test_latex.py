@@ -221,3 +221,31 @@ def test_a_recursion_that_is_run_again_later_is_not_the_column():
     printed = "\n".join(left + right for left, right in pairs_of(page.rows()))
     assert r"A_t \leftarrow A_{2,t}" in printed
     assert r"(A_{2,t} - A_t)^{2}" in printed
+
+
+def test_in_a_notebook_it_is_rendered(monkeypatch, capsys):
+    import sys
+    from types import ModuleType, SimpleNamespace
+
+    shown = []
+    notebook, display = ModuleType("IPython"), ModuleType("IPython.display")
+    notebook.get_ipython = lambda: SimpleNamespace(kernel=True)
+    display.Math, display.display = (lambda source: source), shown.append
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    (x / y).print_latex()
+    assert shown == [r"\frac{x}{y}"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_notebook_shows_an_expression_by_itself(katex_errors):
+    shown = (x / y)._repr_latex_()
+    assert shown.startswith("$") and shown.endswith("$")
+    assert not katex_errors([shown[1:-1]])
+
+
+def test_a_distribution_prints_as_equations():
+    printed = pr.Normal("a | s", pr.mlp(3, 4), name=r"\pi_\theta").latex()
+    assert r"\tilde{a} & = \mu + \sigma\, \varepsilon" in printed
+    assert r"D_{\mathrm{KL}}(\pi_\theta(\cdot \mid s) \,\|\, \pi_\theta^{\mathrm{old}}(\cdot \mid s)) & =" in printed
+    assert "ã = μ + σ ε" in pr.Normal("a | s", pr.mlp(3, 4)).text()

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from probrl.printing.names import Letters, Spelled, in_role, parse
+from probrl.printing.letters import Letters
+from probrl.printing.names import Spelled, in_role, parse
 
 ODD = [
     "obs/agent-1",

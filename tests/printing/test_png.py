@@ -41,3 +41,15 @@ def test_a_wide_formula_is_a_wide_picture_and_nothing_is_cut():
     assert image.min() < 0.2
     border = [image[:8], image[-8:], image[:, :8], image[:, -8:]]
     assert all(edge.min() > 0.99 for edge in border)
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    import sys
+
+    import pytest
+
+    from probrl.errors import MissingExtraError
+
+    monkeypatch.setitem(sys.modules, "matplotlib.mathtext", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'probrl\[plot\]'"):
+        x.png()
