@@ -13,8 +13,9 @@ from probrl.distributions.base import Distribution
 from probrl.distributions.outputs import FreeScale, NamedOutputs, event_size
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
-from probrl.expr.base import Expr
+from probrl.expr.base import Expr, show
 from probrl.expr.operators import clip, exp, lift, log, sum_event
+from probrl.networks.outputs import last_size
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -171,5 +172,10 @@ def halves(raw: Expr, rank: int) -> tuple[Expr, Expr]:
     """The two halves of the last dimension of a network's output: two numbers where values are scalars."""
     if rank:
         return n.Item(raw, 0, 2), n.Item(raw, 1, 2)
+    size = last_size(raw.net.module) if isinstance(raw, n.Call) else None
+    if size not in (None, 2):
+        raise ExpressionError(
+            f"{show(raw)} puts out {size} numbers, and a scalar's distribution takes two: give the network 2 outputs, or declare rank=1"
+        )
     pair = n.Rename(raw, None, "half")
     return n.At(pair, "half", n.Number(0, None)), n.At(pair, "half", n.Number(1, None))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
 from probrl.errors import ExpressionError
+from probrl.expr.depth import deep
 
 if TYPE_CHECKING:
     from probrl.expr.types import Type
@@ -35,7 +36,8 @@ def read(name: str, expr: Any, *args: Any, **kwargs: Any) -> Any:
     """Calls a reading; the package fills every slot when it is imported."""
     if name not in _readings:
         raise ExpressionError(f"the reading '{name}' is not loaded: import probrl")
-    return _readings[name](expr, *args, **kwargs)
+    with deep():
+        return _readings[name](expr, *args, **kwargs)
 
 
 def show(expr: Any) -> str:

@@ -13,6 +13,7 @@ from probrl.errors import DataError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.traversal import executed, walk
+from probrl.graph.events import agree
 
 ARITHMETIC = (n.Add, n.Mul, n.Pow, n.Unary, n.Extremum, n.Reduce)
 
@@ -55,13 +56,13 @@ class Columns:
     """
 
     def __init__(self, symbols: Mapping[str, n.Symbol], roots: Iterable[Expr], flat: bool):
-        self.symbols, self.flat = dict(symbols), flat
+        self.symbols, self.flat, self.roots = dict(symbols), flat, tuple(roots)
         self.numbers: set[str] = set()
         self.masks = {a.mask for s in symbols.values() for a in s.axes if a.mask}
-        for node in walk(*roots, through=executed):
+        for node in walk(*self.roots, through=executed):
             if isinstance(node, ARITHMETIC):
                 self.numbers.update(c.name for c in executed(node) if isinstance(c, n.Symbol))
-        indices = (x.index for x in walk(*roots, through=executed) if isinstance(x, n.At))
+        indices = (x.index for x in walk(*self.roots, through=executed) if isinstance(x, n.At))
         self.indices = {i.name for i in indices if isinstance(i, n.Symbol)}
         self.sources = sources_of(self.symbols.values())
         self._seen: set[Any] = set()
@@ -124,6 +125,8 @@ class Columns:
                 raise DataError(
                     f"the batch's '{name}' holds integers ({column.dtype}) where the formula does arithmetic; give batch['{name}'].float()"
                 )
+        vectors = ((name, batch[name]) for name, symbol in self.symbols.items() if symbol.rank == 1)
+        agree(self.roots, {name: x.shape[-1] for name, x in vectors if isinstance(x, Tensor)})
 
     def _shape(self, name: str, symbol: n.Symbol, column: Tensor, axes: list[str]) -> None:
         expected = len(axes) + (symbol.rank or 0)

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
+from probrl.expr.depth import deep
 from probrl.expr.ranks import settle
 from probrl.expr.state import Cell
 from probrl.expr.traversal import everything, executed, walk
@@ -38,7 +39,8 @@ class Function:
         self.flat = flat
         lowering = Lowering(flat)
         lowering.hold(tuple(self.roots.values()))
-        values = {name: lowering.lower(x) for name, x in self.roots.items()}
+        with deep():
+            values = {name: lowering.lower(x) for name, x in self.roots.items()}
         self.values = {
             name: lowering.laid_out(lowering.numeric(v), self.roots[name].type.axes) for name, v in values.items()
         }

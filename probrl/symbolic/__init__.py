@@ -78,7 +78,7 @@ def from_sympy(formula: Any, names: Mapping[Any, Expr]) -> Expr:
         >>> import sympy, probrl as pr
         >>> t = sympy.Symbol("t")
         >>> str(from_sympy(sympy.exp(-t) / 2, {t: pr.symbols("t")}).type)
-        'scalar over (batch)'
+        'of open rank over (batch)'
     """
     from probrl.symbolic.back import from_formula
 

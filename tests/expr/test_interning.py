@@ -73,7 +73,7 @@ def test_operators_keep_the_order_of_the_author():
     assert (2 - x).x is n.Number(2, None)
     assert (x / y).y is n.Pow(y, n.Number(-1, None))
     assert (2**x).x is n.Number(2, None)
-    assert -(-x) is not x
+    assert -(-x) is not x  # noqa: B002 - the two signs are the point
     assert -n.Number(2, None) is n.Number(-2, None)
     assert +x is x and abs(x) is pr.abs(x)
     assert (x > 1) is (x > 1)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import torch
+
 import probrl as pr
 from probrl.expr import nodes as n
 from probrl.expr.recursion import affine, unbound
@@ -94,3 +98,15 @@ def test_the_variable_of_a_recursion_is_bound_by_it():
     assert unbound(total) == frozenset()
     assert unbound(total.steps[0]) == {kept[-1]}
     assert unbound(pr.mean(total * 2)) == frozenset()
+
+
+def test_deep_formulas_have_every_reading():
+    x = pr.symbols("x")
+    formula = x
+    for _ in range(500):
+        formula = pr.tanh(0.5 * formula + x)
+    formula = pr.mean(formula)
+    limit = sys.getrecursionlimit()
+    assert formula({"x": torch.ones(3)}).isfinite()
+    assert len(formula.digest) and len(formula.text()) and len(formula.latex()) and formula.sympy() is not None
+    assert sys.getrecursionlimit() == limit
