@@ -14,7 +14,7 @@ from tests.laws.cases import cases
 
 
 def test_a_node_rebuilt_from_its_children_is_itself():
-    for case in cases()[:60]:
+    for case in cases(60):
         for node in walk(case.expr, through=everything):
             assert rebuild(node, children(node)) is node
 

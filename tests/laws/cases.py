@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
 from functools import cache
@@ -49,17 +50,17 @@ def world() -> World:
     return World(seed=0)
 
 
-@cache
-def cases(count: int = COUNT) -> tuple[Case, ...]:
-    """Formulas away from kinks, with finite values, their truth worked out."""
-    found: list[Case] = []
-    seed = 0
-    while len(found) < count:
-        case = make(seed)
-        seed += 1
+_found: list[Case] = []
+_seeds = itertools.count()
+
+
+def cases(count: int = COUNT) -> list[Case]:
+    """The first formulas away from kinks, with finite values, their truth worked out; as many as are asked for."""
+    while len(_found) < count:
+        case = make(next(_seeds))
         if case is not None:
-            found.append(case)
-    return tuple(found)
+            _found.append(case)
+    return _found[:count]
 
 
 def make(seed: int) -> Case | None:
