@@ -10,6 +10,7 @@ from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.definition import NamedHead
+from probrl.graph.batch import Columns
 from probrl.graph.descent import Descent, Goal
 from probrl.graph.function import Function
 from probrl.graph.group import Group
@@ -74,7 +75,8 @@ class Builder:
             made = {name for s in step.walk() if isinstance(s, Prepare) for name in s.columns}
             columns = {k: s for k, s in r.read_columns(exprs).items() if k not in made}
             axes = {k: 1 if flat else len([a for a in s.axes if a.data]) for k, s in columns.items()}
-            return r.FitRunner(inner, self.epochs(step.epochs), step.minibatch, rows, axes, step.stop is not None)
+            read = Columns(columns, exprs, flat)
+            return r.FitRunner(inner, self.epochs(step.epochs), step.minibatch, rows, axes, read, step.stop is not None)
         if isinstance(step, type(self.program)):  # a program inside a program
             return self.sequence(step.steps, flat, None)
         raise ExpressionError(f"{type(step).__name__} cannot stand in a program")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Generator, Tensor
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.state import Cell
+from probrl.graph.batch import Columns
 from probrl.graph.function import Function
 from probrl.program.unit import Unit
 
@@ -135,6 +137,7 @@ class FitRunner(Runner):
         minibatch: units at a time, or None.
         rows: whether the unit is a row.
         axes: of each column that the steps read, how many data axes it has.
+        columns: the check of those columns.
         stops: whether the Fit has a stop condition.
     """
 
@@ -145,16 +148,11 @@ class FitRunner(Runner):
         minibatch: int | None,
         rows: bool,
         axes: Mapping[str, int],
+        columns: Columns,
         stops: bool,
     ):
-        self.inner, self.epochs, self.minibatch, self.rows, self.axes, self.stops = (
-            inner,
-            epochs,
-            minibatch,
-            rows,
-            axes,
-            stops,
-        )
+        self.inner, self.epochs, self.minibatch, self.rows = inner, epochs, minibatch, rows
+        self.axes, self.columns, self.stops = axes, columns, stops
 
     def run(self, scope: Scope) -> None:
         epochs = self.epochs if isinstance(self.epochs, int) else self.epochs(scope)
@@ -177,40 +175,53 @@ class FitRunner(Runner):
         if self.minibatch is None:
             self.inner.run(scope)
             return
+        self.columns.take(scope.columns)  # what is missing or does not fit is refused before rows are cut
         columns = {name: self._rows(scope.columns, name) for name in self.axes}
-        count = next(iter(columns.values())).shape[0]
+        count = _first(columns).shape[0]
         order = torch.randperm(count, generator=scope.generator, device=scope.generator.device)
         size = min(self.minibatch, count)
-        shuffled = {name: column.index_select(0, order[: count // size * size]) for name, column in columns.items()}
-        for start in range(0, count // size * size, size):
-            part = Scope(
-                {name: c.narrow(0, start, size) for name, c in shuffled.items()},
-                scope.generator,
-                scope.scalars,
-                scope.stopped,
-                scope.metrics,
-            )
+        kept = order[: count // size * size]
+        shuffled = {name: _each(column, lambda c: c.index_select(0, kept)) for name, column in columns.items()}
+        for start in range(0, len(kept), size):
+            cut = {
+                name: _each(c, partial(torch.narrow, dim=0, start=start, length=size)) for name, c in shuffled.items()
+            }
+            part = Scope(cut, scope.generator, scope.scalars, scope.stopped, scope.metrics)
             self.inner.run(part)
             scope.stopped = part.stopped
 
-    def _rows(self, columns: Mapping[str, Any], name: str) -> Tensor:
-        column: Tensor = columns[name]
+    def _rows(self, columns: Mapping[str, Any], name: str) -> Any:
         most = max(self.axes.values())
         if not self.rows or most == 1:
-            return column
+            return columns[name]
         depth = self.axes[name]
-        if depth < most:
-            longest = columns[next(k for k, d in self.axes.items() if d == most)]
-            shape = longest.shape[:most]
-            view = column.reshape(*column.shape[:depth], *([1] * (most - depth)), *column.shape[depth:])
-            column = view.expand(*shape, *column.shape[depth:])
-        return column.flatten(0, most - 1)
+        longest = _first({k: columns[k] for k, d in self.axes.items() if d == most})
+        return _each(columns[name], lambda c: _flat(c, depth, longest.shape[:most]))
 
     def units(self) -> list[Unit]:
         return self.inner.units()
 
     def counters(self) -> list[EveryRunner]:
         return self.inner.counters()
+
+
+def _flat(column: Tensor, depth: int, shape: Sequence[int]) -> Tensor:
+    """A column with one row for each of the longest columns' rows."""
+    missing = len(shape) - depth
+    if missing:
+        view = column.reshape(*column.shape[:depth], *([1] * missing), *column.shape[depth:])
+        column = view.expand(*shape, *column.shape[depth:])
+    return column.flatten(0, len(shape) - 1)
+
+
+def _each(column: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """A function of a column; of a nested dict, of every tensor in it."""
+    return {k: _each(v, function) for k, v in column.items()} if isinstance(column, Mapping) else function(column)
+
+
+def _first(column: Any) -> Tensor:
+    """The first tensor of columns."""
+    return _first(next(iter(column.values()))) if isinstance(column, Mapping) else column
 
 
 def _average(values: Sequence[Any]) -> Any:
