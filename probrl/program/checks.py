@@ -48,6 +48,33 @@ def is_number(x: Expr, verb: str) -> None:
         )
 
 
+def is_amount(x: Any, verb: str, zero: bool = False) -> None:
+    """Refuses what is neither a positive number nor a formula of one number."""
+    if isinstance(x, Expr):
+        is_number(x, verb)
+    elif isinstance(x, bool) or not isinstance(x, (int, float)) or not (x >= 0 if zero else x > 0):
+        raise ExpressionError(
+            f"{verb}: {x!r} is no positive number; write one, or a formula such as 3e-4 * (1 - pr.progress)"
+        )
+
+
+def is_count(x: Any, verb: str) -> None:
+    """Refuses what is no positive whole number."""
+    if isinstance(x, bool) or not isinstance(x, (int, float)) or x < 1 or x != int(x):
+        raise ExpressionError(f"{verb}: {x!r} is no positive whole number")
+
+
+def is_step(step: Any, verb: str) -> None:
+    """Refuses what is no step of a program."""
+    from probrl.program.steps import Step
+
+    if not isinstance(step, Step):
+        raise ExpressionError(
+            f"{verb} takes steps (pr.Minimize, pr.Prepare, ...), not {show(step) if isinstance(step, Expr) else repr(step)}; "
+            "a loss is minimised: pr.Minimize(loss, wrt=pi)"
+        )
+
+
 def differentiable(x: Expr) -> tuple[Expr, ...]:
     """The sub-formulas of a node that its gradient passes to."""
     if isinstance(x, (n.StopGradient, n.Compare, n.Arg, n.Noise, n.Range)):

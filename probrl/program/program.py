@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from probrl.errors import DataError, ExpressionError
+from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, read, show
 from probrl.expr.ranks import settle
 from probrl.expr.state import COPIED, Cell, Network
 from probrl.expr.traversal import executed, walk
+from probrl.graph.batch import has_ends, masks_of_next
 from probrl.program import checks
 from probrl.program.builder import Builder
 from probrl.program.run import read_columns
@@ -121,19 +122,9 @@ class Program(Step):
 
     def validate(self, columns: Mapping[str, Any]) -> None:
         """Refuses data that would make ``pr.next`` read past the end of an episode."""
-        for mask in self._masks_of_next():
-            valid = columns.get(mask)
-            if isinstance(valid, torch.Tensor) and bool(valid[..., -1].any()):
-                raise DataError(
-                    f"the last row along time is valid ('{mask}' is true there), and pr.next reads the row after it: end every episode with "
-                    "one more row that holds its last observation and is not valid"
-                )
-
-    def _masks_of_next(self) -> list[str]:
         if not hasattr(self, "_next_masks"):
-            shifts = (x for x in walk(*self.expressions_, through=executed) if isinstance(x, n.Shift) and x.offset > 0)
-            self._next_masks = list(dict.fromkeys(str(x.x.type.axis(x.axis).mask) for x in shifts))
-        return self._next_masks
+            self._next_masks = masks_of_next(self.expressions_)
+        has_ends(columns, self._next_masks)
 
     # --- running -----------------------------------------------------------------------------------------------
     def compile(self, backend: str = "auto", seed: int | None = None, updates: int | None = None) -> Update:

@@ -74,10 +74,13 @@ class UnitRunner(Runner):
         self.unit = unit
 
     def run(self, scope: Scope) -> None:
-        found = self.unit.run(scope.columns, scope.generator, scope.scalars, scope.stopped)
-        if scope.stopped is not None and "stop" in found:
-            scope.stopped = torch.maximum(scope.stopped, found["stop"].to(torch.float32))
-        scope.note(found)
+        self.run_over([scope.columns], scope)
+
+    def run_over(self, parts: Sequence[Mapping[str, Any]], scope: Scope) -> None:
+        """A pass over each of several minibatches."""
+        found, scope.stopped = self.unit.run(parts, scope.generator, scope.scalars, scope.stopped)
+        for metrics in found:
+            scope.note(metrics)
 
     def units(self) -> list[Unit]:
         return [self.unit]

@@ -86,7 +86,14 @@ class Minimize(Step):
         self.optimizer = optimizer or Adam(3e-4)
         self.wrt: tuple[Moved, ...] = moved_by(wrt, self.optimizer)
         self.max_grad_norm = max_grad_norm
-        checks.is_number(self.loss, f"pr.{type(self).__name__}")
+        verb = f"pr.{type(self).__name__}"
+        checks.is_number(self.loss, verb)
+        for moved in self.wrt:
+            checks.is_amount(
+                moved.optimizer.lr, f"{verb}(optimizer=pr.{type(moved.optimizer).__name__}(lr=...))", zero=True
+            )
+        if max_grad_norm is not None:
+            checks.is_amount(max_grad_norm, f"{verb}(max_grad_norm=...)")
         checks.reaches(self.loss, self.wrt)
 
     def expressions(self) -> dict[str, Expr]:
@@ -197,9 +204,14 @@ class Fit(Step):
             raise ExpressionError("pr.Fit(...) needs at least one step")
         if unit not in ("row", "episode"):
             raise ExpressionError(f"pr.Fit(unit={unit!r}): the unit is 'row' or 'episode'")
-        for name, value in (("epochs", epochs), ("minibatch", minibatch)):
-            if isinstance(value, (int, float)) and (value < 1 or value != int(value)):
-                raise ExpressionError(f"pr.Fit({name}={value!r}): a positive whole number, please")
+        for step in steps:
+            checks.is_step(step, "pr.Fit")
+        if isinstance(epochs, Expr):
+            checks.is_number(epochs, "pr.Fit(epochs=...)")
+        else:
+            checks.is_count(epochs, "pr.Fit(epochs=...)")
+        if minibatch is not None:
+            checks.is_count(minibatch, "pr.Fit(minibatch=...)")
         self._steps, self.epochs, self.minibatch, self.unit = steps, epochs, minibatch, unit
         self.stop = None if stop is None else lift(stop)
         if self.stop is not None:
@@ -227,8 +239,11 @@ class Every(Step):
     """Steps that run each n-th time that they are come to."""
 
     def __init__(self, n: int, *steps: Step):
-        if n < 1 or not steps:
-            raise ExpressionError("pr.Every(n, step, ...): a positive n and at least one step")
+        if not steps:
+            raise ExpressionError("pr.Every(n, step, ...): at least one step")
+        checks.is_count(n, "pr.Every(n, ...)")
+        for step in steps:
+            checks.is_step(step, "pr.Every")
         self.n, self._steps = n, steps
 
     @property
@@ -263,8 +278,9 @@ class Polyak(Move):
     def __init__(self, view: Any, tau: float = 0.005):
         super().__init__(view)
         self.tau = tau.value if isinstance(tau, n.Number) else tau
-        if not 0 < self.tau <= 1:
-            raise ExpressionError(f"pr.Polyak(..., tau={tau}): a share in (0, 1]")
+        if isinstance(self.tau, bool) or not isinstance(self.tau, (int, float)) or not 0 < self.tau <= 1:
+            shown = show(tau) if isinstance(tau, Expr) else repr(tau)
+            raise ExpressionError(f"pr.Polyak(..., tau={shown}): a number, the share in (0, 1], as in tau=0.005")
 
 
 class Snapshot(Move):
@@ -284,6 +300,8 @@ class Assign(Step):
         self.state, self.value = state, lift(value)
         self.when = None if when is None else lift(when)
         checks.is_number(self.value, "pr.Assign")
+        if self.when is not None:
+            checks.is_number(self.when, "pr.Assign(when=...)")
 
     def expressions(self) -> dict[str, Expr]:
         found = {"value": self.value}

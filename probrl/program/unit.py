@@ -75,6 +75,8 @@ class Reporting:
 
 
 Action = Descent | Moving | Setting | Reporting
+Bounds = Sequence[Mapping[str, Any]]  # of every action, what its graph takes
+UNROLLED = 4  # minibatches that one compiled function takes: fewer calls, at the price of a longer compilation
 
 
 class Unit:
@@ -89,7 +91,7 @@ class Unit:
         self.actions = list(actions)
         self.compile_with = compile_with
         self.functions = [getattr(a, "function", None) for a in self.actions]
-        self._compiled: Any = None
+        self._compiled: dict[int, Any] = {}  # by the number of passes
         self._traced: list[Any] = []
 
     def bind(
@@ -110,46 +112,60 @@ class Unit:
 
     def run(
         self,
-        columns: Mapping[str, Any],
+        parts: Sequence[Mapping[str, Any]],
         generator: Generator | None,
         scalars: Mapping[Cell, Tensor],
         stopped: Tensor | None,
-    ) -> dict[str, Any]:
-        """One pass; the metrics by name."""
-        bounds = self.bind(columns, generator, scalars)
+    ) -> tuple[list[dict[str, Any]], Tensor | None]:
+        """A pass over each of several sets of columns, in order: their metrics, and whether a stop has come.
+
+        A compiled unit takes them all in one function.
+        """
+        passes = [self.bind(columns, generator, scalars) for columns in parts]
         if self.compile_with is None:
-            return self._eager(bounds, stopped)
-        if self._compiled is None:
-            self._prepare(bounds)
+            return self._eager(passes, stopped)
+        if len(passes) not in self._compiled:
+            self._prepare(passes)
         with torch.no_grad():
-            return self._compiled(bounds, stopped)
+            return self._compiled[len(passes)](passes, stopped)
 
-    def _eager(self, bounds: Sequence[Mapping[str, Any]], stopped: Tensor | None) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for action, bound in zip(self.actions, bounds, strict=True):
-            if isinstance(action, Descent):
-                stopped = _merge(found, action.run(bound, stopped), stopped)
-            else:
-                with torch.no_grad():
-                    _act(action, bound, found, stopped)
-        return found
+    def _eager(self, passes: Sequence[Bounds], stopped: Tensor | None) -> tuple[list[dict[str, Any]], Tensor | None]:
+        found: list[dict[str, Any]] = []
+        for bounds in passes:
+            found.append({})
+            for action, bound in zip(self.actions, bounds, strict=True):
+                if isinstance(action, Descent):
+                    stopped = _merge(found[-1], action.run(bound, stopped), stopped)
+                else:
+                    with torch.no_grad():
+                        _act(action, bound, found[-1], stopped)
+        return found, stopped
 
-    def _prepare(self, bounds: Sequence[Mapping[str, Any]]) -> None:
-        self._traced = [TracedDescent(a) if isinstance(a, Descent) else a for a in self.actions]
-        for traced, bound in zip(self._traced, bounds, strict=True):
-            if isinstance(traced, TracedDescent):
-                traced.probe(bound)
+    def _prepare(self, passes: Sequence[Bounds]) -> None:
+        """Makes the compiled function of so many passes."""
         assert self.compile_with is not None
-        self._compiled = self.compile_with(self._whole, self._eager)
+        if not self._traced:
+            self._traced = [TracedDescent(a) if isinstance(a, Descent) else a for a in self.actions]
+            for traced, bound in zip(self._traced, passes[0], strict=True):
+                if isinstance(traced, TracedDescent):
+                    traced.probe(bound)
+        self._compiled[len(passes)] = self.compile_with(self._whole, self._eager)
 
-    def _whole(self, bounds: Sequence[Mapping[str, Any]], stopped: Tensor | None) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for action, bound in zip(self._traced, bounds, strict=True):
-            if isinstance(action, TracedDescent):
-                stopped = _merge(found, action.run(bound, stopped), stopped)
-            else:
-                _act(action, bound, found, stopped)
-        return found
+    def _whole(self, passes: Sequence[Bounds], stopped: Tensor | None) -> tuple[list[dict[str, Any]], Tensor | None]:
+        found: list[dict[str, Any]] = []
+        for bounds in passes:
+            found.append({})
+            for action, bound in zip(self._traced, bounds, strict=True):
+                if isinstance(action, TracedDescent):
+                    stopped = _merge(found[-1], action.run(bound, stopped), stopped)
+                else:
+                    _act(action, bound, found[-1], stopped)
+        return found, stopped
+
+    @property
+    def most(self) -> int:
+        """How many minibatches it takes at a time."""
+        return 1 if self.compile_with is None else UNROLLED
 
     @property
     def descents(self) -> list[Descent]:

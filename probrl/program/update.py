@@ -110,6 +110,12 @@ class Update:
         """
         groups, copies = self.groups(), {f"{i}.{role}": (net, role) for i, net, role in self._copies()}
         cells = {f"{i}.{cell.name}": cell for i, cell in enumerate(self.program.cells)}
+        whole = ("optimizers", "roles", "cells", "counters", "generator", "iteration", "progress")
+        missing = [k for k in whole if k not in saved]
+        if missing:
+            raise CheckpointError(
+                f"this is no saved state of an update: it lacks {', '.join(missing)}; give what state_dict() of the same program returned"
+            )
         for kind, known in (("optimizers", groups), ("roles", copies), ("cells", cells)):
             if set(saved[kind]) != set(known):
                 raise CheckpointError(
@@ -143,10 +149,10 @@ def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], An
         )
         state = {"broken": False}
 
-        def call(bounds: Any, stopped: Any) -> Any:
+        def call(passes: Any, stopped: Any) -> Any:
             if not state["broken"]:
                 try:
-                    return compiled(bounds, stopped)
+                    return compiled(passes, stopped)
                 except Exception as error:
                     if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                         raise
@@ -156,7 +162,7 @@ def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], An
                         stacklevel=3,
                     )
             with torch.enable_grad():
-                return eagerly(bounds, stopped)
+                return eagerly(passes, stopped)
 
         return call
 

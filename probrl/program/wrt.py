@@ -50,7 +50,12 @@ def moved_by(wrt: Any, optimizer: Optimizer) -> tuple[Moved, ...]:
     found = []
     for item, how in entries:
         if not isinstance(how, Optimizer):
-            raise ExpressionError(f"wrt={{...: {how!r}}}: an optimiser such as pr.Adam(3e-4) belongs there")
+            shown = (
+                repr(how) if isinstance(how, (int, float, str)) else f"a {type(how).__module__}.{type(how).__name__}"
+            )
+            raise ExpressionError(
+                f"{shown} is no optimiser of a program: write optimizer=pr.Adam(3e-4), or wrt={{pi: pr.Adam(3e-4)}}"
+            )
         parameters, cells = _parameters(item)
         own = []
         for p in parameters:
@@ -82,7 +87,7 @@ def _parameters(item: Any) -> tuple[list[Tensor], dict[int, Cell]]:
         )
     if getattr(item, "role", "live") != "live":
         raise ExpressionError(
-            f"wrt={item}: the role '{item.role}' is not trained; pr.Polyak or pr.Snapshot moves it, and wrt names the distribution itself"
+            f"wrt={item.notation}.{item.role}: the role '{item.role}' is not trained; pr.Polyak or pr.Snapshot moves it, and wrt names the distribution itself"
         )
     if not isinstance(item, nn.Module):
         raise ExpressionError(
