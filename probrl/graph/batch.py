@@ -46,6 +46,34 @@ def entries(batch: Any, sources: Iterable[str] = ()) -> dict[str, Any]:
     return found
 
 
+def masks_of_next(roots: Iterable[Expr]) -> list[str]:
+    """The masks of the axes along which formulas read the row after."""
+    shifts = (x for x in walk(*roots, through=executed) if isinstance(x, n.Shift) and x.offset > 0)
+    return list(dict.fromkeys(str(x.x.type.axis(x.axis).mask) for x in shifts))
+
+
+def has_ends(columns: Mapping[str, Any], masks: Iterable[str]) -> None:
+    """Refuses data that would make ``pr.next`` read past the end of an episode.
+
+    Raises:
+        DataError: when a last row is valid.
+    """
+    for mask in masks:
+        valid = columns.get(mask)
+        if isinstance(valid, Tensor) and bool(valid[..., -1].any()):
+            raise DataError(
+                f"the last row along time is valid ('{mask}' is true there), and pr.next reads the row after it: end every episode with "
+                "one more row that holds its last observation and is not valid"
+            )
+
+
+def _meant(x: Expr) -> Expr:
+    """What a definition that is only another name stands for."""
+    while isinstance(x, n.Definition):
+        x = x.body
+    return x
+
+
 class Columns:
     """The columns that formulas read, and the check that a batch has them.
 
@@ -61,7 +89,7 @@ class Columns:
         self.masks = {a.mask for s in symbols.values() for a in s.axes if a.mask}
         for node in walk(*self.roots, through=executed):
             if isinstance(node, ARITHMETIC):
-                self.numbers.update(c.name for c in executed(node) if isinstance(c, n.Symbol))
+                self.numbers.update(c.name for c in map(_meant, executed(node)) if isinstance(c, n.Symbol))
         indices = (x.index for x in walk(*self.roots, through=executed) if isinstance(x, n.At))
         self.indices = {i.name for i in indices if isinstance(i, n.Symbol)}
         self.sources = sources_of(self.symbols.values())

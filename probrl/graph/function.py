@@ -15,7 +15,7 @@ from probrl.expr.depth import deep
 from probrl.expr.ranks import settle
 from probrl.expr.state import Cell
 from probrl.expr.traversal import everything, executed, walk
-from probrl.graph.batch import Columns, entries
+from probrl.graph.batch import Columns, entries, has_ends, masks_of_next
 from probrl.graph.cells import tensor_of
 from probrl.graph.lowering import Lowering, Value
 from probrl.graph.noise import draw
@@ -48,6 +48,7 @@ class Function:
         self.inputs = lowering.inputs
         self.arguments = [str(p.target) for p in self.module.graph.nodes if p.op == "placeholder"]
         self.columns = Columns(self.inputs.columns, tuple(self.roots.values()), flat)
+        self.next_masks = masks_of_next(self.roots.values())
         self.noises = [x for x in walk(*self.roots.values(), through=everything) if x in self.inputs.noises]
         self._shapes: dict[Any, list[tuple[int, ...]]] = {}
         self._calls: dict[str, Any] = {}
@@ -138,12 +139,14 @@ def evaluate(expr: Expr, batch: Mapping[str, Any], generator: Generator | None =
     """The value of a formula on a batch: a tensor laid out (axes..., event...).
 
     Raises:
-        DataError: when the batch lacks a column, or one does not fit its declaration.
+        DataError: when the batch lacks a column, one does not fit its declaration, or an episode has no last row to look at.
     """
     function = expr._cache.get("function")
     if function is None:
         function = expr._cache["function"] = Function({"value": expr})
-    result = function(entries(batch, function.columns.sources), generator, noise)["value"]
+    columns = entries(batch, function.columns.sources)
+    has_ends(columns, function.next_masks)
+    result = function(columns, generator, noise)["value"]
     return result if isinstance(result, Tensor) else torch.tensor(result, dtype=torch.get_default_dtype())
 
 

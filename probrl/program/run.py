@@ -185,11 +185,14 @@ class FitRunner(Runner):
         size = min(self.minibatch, count)
         kept = order[: count // size * size]
         shuffled = {name: _each(column, lambda c: c.index_select(0, kept)) for name, column in columns.items()}
-        for start in range(0, len(kept), size):
-            cut = {
-                name: _each(c, partial(torch.narrow, dim=0, start=start, length=size)) for name, c in shuffled.items()
-            }
-            part = Scope(cut, scope.generator, scope.scalars, scope.stopped, scope.metrics)
+        parts = [_cut(shuffled, start, size) for start in range(0, len(kept), size)]
+        if isinstance(self.inner, UnitRunner):
+            most = self.inner.unit.most
+            for first in range(0, len(parts), most):
+                self.inner.run_over(parts[first : first + most], scope)
+            return
+        for columns in parts:
+            part = Scope(columns, scope.generator, scope.scalars, scope.stopped, scope.metrics)
             self.inner.run(part)
             scope.stopped = part.stopped
 
@@ -206,6 +209,11 @@ class FitRunner(Runner):
 
     def counters(self) -> list[EveryRunner]:
         return self.inner.counters()
+
+
+def _cut(columns: Mapping[str, Any], start: int, size: int) -> dict[str, Any]:
+    """Some rows of every column."""
+    return {name: _each(c, partial(torch.narrow, dim=0, start=start, length=size)) for name, c in columns.items()}
 
 
 def _flat(column: Tensor, depth: int, shape: Sequence[int]) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 import probrl as pr
 from probrl.errors import DataError, ExpressionError
-from tests.programs.declared import own_loss
+from tests.programs.declared import PROGRAMS, own_loss
 from tests.programs.running import distance, tensors
 
 
@@ -146,3 +146,83 @@ def test_batches_of_several_sizes(backend):
     update = pr.Minimize(pr.mean((p(s).draw() - y) ** 2), wrt=p).compile(backend=backend, seed=0)
     for rows in (5, 7, 2, 7, 1, 64):
         assert float(update({"s": torch.randn(rows, 3), "y": torch.randn(rows)})["finite"]) == 1
+
+
+class Parts(torch.nn.Module):
+    """A network that takes a nested dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(5, 1)
+
+    def forward(self, o):
+        return self.line(torch.cat([o["a"], o["b"]["c"]], -1))
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_a_nested_dict_is_handed_on(backend):
+    torch.manual_seed(0)
+    o, y = pr.symbols("o y")
+    f = pr.Deterministic("f | o", Parts())
+    step = pr.Minimize(pr.mean((f(o) - y) ** 2), wrt=f)
+    batch = {"o": {"a": torch.randn(6, 3), "b": {"c": torch.randn(6, 2)}}, "y": torch.randn(6)}
+    for program in (pr.Program(step), pr.Program(pr.Fit(step, minibatch=2))):
+        assert float(program.compile(backend=backend)(batch)["finite"]) == 1
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_pictures_along_time(backend):
+    torch.manual_seed(0)
+    time = pr.Axis("time", mask="valid")
+    o, y = pr.symbols("o y", axes=time)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(32, 1))
+    f = pr.Deterministic("f | o", net)
+    prepare = pr.Prepare(G=pr.recursion(lambda g: y + 0.9 * g + f(o), init=0, over="time", reverse=True))
+    (G,) = prepare
+    fit = pr.Fit(pr.Minimize(pr.mean((f(o) - G) ** 2), wrt=f), minibatch=4, epochs=2)
+    batch = {"o": torch.randn(5, 3, 1, 6, 6), "y": torch.randn(5, 3), "valid": torch.rand(5, 3) < 0.8}
+    assert float(pr.Program(prepare, fit).compile(backend=backend)(batch)["finite"]) == 1
+
+
+def test_a_fit_refuses_what_does_not_fit():
+    torch.manual_seed(0)
+    declared = PROGRAMS["ppo"]()
+    update = declared.program.compile(backend="eager")
+    batch = declared.batch
+    for broken, pattern in (
+        ({k: v for k, v in batch.items() if k != "a_log_prob"}, r"no entry 'a_log_prob'"),
+        ({k: v for k, v in batch.items() if k != "valid"}, r"no entry 'valid'"),
+        ({**batch, "a_log_prob": batch["a_log_prob"][:, :3]}, r"'a_log_prob'|'time'"),
+        ({**batch, "a_log_prob": batch["a_log_prob"][..., None]}, r"'a_log_prob'.*squeeze"),
+        ({**batch, "a_log_prob": torch.ones(5, 8, dtype=torch.int64)}, r"'a_log_prob' holds integers"),
+    ):
+        refused(update, broken, pattern)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_vector_is_not_stretched_to_the_size_of_another(size):
+    s, c = pr.symbols("s"), pr.symbols("c", rank=1)
+    for family in (pr.Normal, pr.TanhNormal):
+        mu = family("c | s", pr.mlp(4, 8, 4), name=r"\mu")
+        value = pr.mean(mu(s).log_prob(c))
+        batch = {"s": torch.randn(6, 4), "c": torch.rand(6, 2)}
+        assert value(batch).isfinite()
+        with pytest.raises(DataError, match=f"c has {size} coordinates .* has 2"):
+            value({**batch, "c": torch.rand(6, size)})
+        with pytest.raises(DataError, match="vectors that meet are of one size"):
+            pr.Minimize(-value, wrt=mu).compile(backend="eager")({**batch, "c": torch.rand(6, size)})
+
+
+def test_a_network_whose_outputs_cannot_be_halved_is_refused():
+    s, c = pr.symbols("s"), pr.symbols("c", rank=1)
+    mu = pr.Normal("c | s", pr.mlp(4, 8, 3), name=r"\mu")
+    with pytest.raises(DataError, match="3 numbers, which are not 2 equal parts"):
+        pr.mean(mu(s).log_prob(c))({"s": torch.randn(6, 4), "c": torch.rand(6, 1)})
+
+
+def test_a_formula_alone_refuses_an_episode_without_a_last_row_too():
+    r = pr.symbols("r", axes=pr.Axis("time", mask="valid"))
+    batch = {"r": torch.randn(2, 3), "valid": torch.tensor([[True, True, False]] * 2)}
+    assert torch.equal(pr.next(r)(batch)[:, :2], batch["r"][:, 1:])
+    with pytest.raises(DataError, match="one more row that holds its last observation"):
+        pr.next(r)({**batch, "valid": torch.ones(2, 3, dtype=torch.bool)})

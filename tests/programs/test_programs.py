@@ -80,7 +80,9 @@ def test_eager_equals_traced_after_twenty_updates(name):
 
 
 @pytest.mark.inductor
-@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch's own, on import
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning"
+)  # torch's own, on import
 @pytest.mark.parametrize("name", ["own_loss", "soft_actor_critic"])
 def test_eager_equals_inductor_after_twenty_updates(name):
     one, _, _ = run(PROGRAMS[name], "eager", 20)
