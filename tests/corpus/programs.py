@@ -590,11 +590,4 @@ CORPUS = [
         ("0.0003",),
         ("optimizer=pr.Adam(3e-4)",),
     ),
-    Wrong(
-        "a network of another size",
-        lambda x: pr.mean(pr.Normal("v | s", pr.mlp(4, 8, 6), rank=0, name="N")(x.s).log_prob(x.A)),
-        lambda x: pr.mean(pr.Normal("v | s", pr.mlp(4, 8, 2), rank=0, name="N")(x.s).log_prob(x.A)),
-        ("N(s)", "6"),
-        ("2 outputs", "rank=1"),
-    ),
 ]

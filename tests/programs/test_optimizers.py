@@ -101,6 +101,8 @@ def test_a_foreign_state_is_refused():
     other = minimize(f, pr.Adam(1e-3)).compile(backend="eager")
     with pytest.raises(CheckpointError):
         other.load_state_dict(update.state_dict())
+    with pytest.raises(CheckpointError, match="lacks optimizers, roles"):
+        other.load_state_dict({"x": 1})
 
 
 def test_a_rate_of_its_own_for_each_part():
