@@ -7,7 +7,7 @@ import torch
 
 import probrl as pr
 from probrl.errors import ExpressionError
-from tests.programs.running import agree, distance, single, tensors
+from tests.programs.running import agree, distance, run, single, tensors
 
 BACKENDS = ("eager", "aot_eager")
 x, y = pr.symbols("x y")
@@ -228,3 +228,18 @@ def test_a_stop_waits_for_the_first_update():
     before = tensors({"f": f})
     found = fit.compile(backend="eager")({**numbered(4), "y": torch.full((4,), 11.0)})
     assert float(found["epochs"]) == 1 and distance(before, tensors({"f": f})) == 0
+
+
+@pytest.mark.parametrize("minibatches", [6, 5])
+def test_however_many_minibatches_go_into_one_function_all_are_run(minibatches):
+    """A compiled Fit takes several minibatches at once; those that are left over are fewer, and come again."""
+
+    def make():
+        f, count = pr.Deterministic("f | x", pr.mlp(2, 4, 1)), pr.state("count")
+        step = pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f, optimizer=pr.Adam(1e-2))
+        program = pr.Program(pr.Fit(step, pr.Assign(count, count + 1), epochs=3, minibatch=2), pr.Report(count=count))
+        return single(program, {"x": torch.randn(2 * minibatches, 2), "y": torch.randn(2 * minibatches)}, f=f)
+
+    agree(make, 2)
+    _, metrics, _ = run(make, "aot_eager", 2)
+    assert [float(m["count"]) for m in metrics] == [3 * minibatches, 6 * minibatches]
