@@ -108,6 +108,7 @@ class Interpreter:
         noise: the value of every source of randomness, laid out as its type says.
         cells: the value of scalars; without one, what the cell holds or starts from.
         sizes: how long axes are, where nothing outside a recursion's body says it.
+        events: how large the events of a recursion's states are that start from a number, by the state's name.
 
     Attributes:
         closest: how near any decision came to falling the other way: comparisons, extrema, floors, absolute values.
@@ -119,9 +120,10 @@ class Interpreter:
         noise: Mapping[Expr, Tensor] | None = None,
         cells: Mapping | None = None,
         sizes: Mapping[str, int] | None = None,
+        events: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         self.batch, self.noise, self.cells = batch, dict(noise or {}), dict(cells or {})
-        self.sizes = dict(sizes or {})
+        self.sizes, self.events = dict(sizes or {}), dict(events or {})
         self.root = Scope()
         self.closest = math.inf
         self.program: tuple[Expr, ...] = ()
@@ -480,9 +482,18 @@ class Interpreter:
             results.append(torch.stack(entries).reshape(event))
         return Named(names, torch.stack(results).reshape((*sizes, *event)))
 
+    def start(self, state: n.Symbol, init: Named) -> Named:
+        """What a state starts from, in the shape of its events."""
+        if not state.rank or init.rank:
+            return init
+        event = self.events[state.name]
+        return Named(
+            init.names, init.real().reshape((*init.data.shape, *([1] * len(event)))).expand((*init.data.shape, *event))
+        )
+
     @of.register
     def _(self, x: n.Recursion, scope: Scope) -> tuple[Named, ...]:
-        inits = [self.value(i, scope) for i in x.inits]
+        inits = [self.start(s, self.value(i, scope)) for s, i in zip(x.states, x.inits, strict=True)]
         length = self.size(x.axis)
         axis = next(a for o in (*x.steps, *x.outputs) for a in o.type.axes if a.name == x.axis)
         mask = self.mask(axis, scope)

@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import probrl
 from probrl.expr import nodes as n
@@ -13,7 +15,7 @@ from probrl.expr.traversal import everything, walk
 from probrl.graph.function import Function
 from probrl.graph.traced import Functional
 from probrl.symbolic import reading
-from tests.laws.cases import CLOSE, COUNT, Case, cases, gradients, world
+from tests.laws.cases import CLOSE, COUNT, Case, cases, gradients, make, world
 
 TOGETHER = 10  # formulas that are traced together
 
@@ -36,6 +38,13 @@ def executed(case: Case) -> float:
 def test_the_graph_agrees_with_the_interpreter():
     wrong = {c.seed: e for c in cases() if not (e := executed(c)) < CLOSE}
     assert not wrong, f"{len(wrong)} of {COUNT} disagree: {wrong}"
+
+
+@settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(COUNT * 10, 2**32))
+def test_any_other_formula_agrees_too(seed):
+    case = make(seed)
+    assert case is None or executed(case) < CLOSE
 
 
 def test_the_source_runs_on_its_own():
