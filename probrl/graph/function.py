@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, fx
 
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
@@ -44,7 +44,7 @@ class Function:
         self.values = {
             name: lowering.laid_out(lowering.numeric(v), self.roots[name].type.axes) for name, v in values.items()
         }
-        self.module = lowering.finish(tuple(v.node for v in self.values.values()))
+        self.module = lowering.finish(tuple(_kept(v.node, lowering) for v in self.values.values()))
         self.inputs = lowering.inputs
         self.arguments = [str(p.target) for p in self.module.graph.nodes if p.op == "placeholder"]
         self.columns = Columns(self.inputs.columns, tuple(self.roots.values()), flat)
@@ -95,6 +95,15 @@ class Function:
         """The values of the formulas on a batch, eagerly."""
         results = self._forward(**self.networks(), **self.bind(batch, generator, noise, scalars))
         return dict(zip(self.values, results, strict=True))
+
+
+def _kept(node: Any, lowering: Lowering) -> Any:
+    """A result that later updates do not change: a scalar that is handed out as it is becomes a copy."""
+    inner = node
+    while isinstance(inner, fx.Node) and inner.target is torch.Tensor.detach:
+        inner = inner.args[0]
+    held = isinstance(inner, fx.Node) and str(inner.target) in lowering.inputs.cells.values()
+    return lowering.emit(torch.clone, node) if held else node
 
 
 def shape_of(noise: n.Noise, batch: Mapping[str, Any], flat: bool, columns: Mapping[str, n.Symbol]) -> tuple[int, ...]:

@@ -269,3 +269,17 @@ def test_prepare_in_a_row_and_unpacked():
         prepare, pr.Minimize(pr.mean((f(x) - u - y) ** 2), wrt=f), pr.Report(difference=pr.mean(v - 2 * u))
     )
     assert float(program.compile(backend="eager")(data())["difference"]) == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_metrics_are_of_their_update_and_stay_so(backend):
+    m, b = pr.state("m"), pr.parameter("b", 1.0)
+    program = pr.Program(
+        pr.Minimize(pr.mean(b * y), wrt=b, optimizer=pr.SGD(0.5)), pr.Report(before=b, held=pr.stop_gradient(b)),
+        pr.Assign(m, m + 1), pr.Report(after=b, m=m),
+    )  # fmt: skip
+    update = program.compile(backend=backend)
+    seen = [update({"y": torch.ones(3)}) for _ in range(3)]
+    assert [float(s["before"]) for s in seen] == [1.0, 0.5, 0.0] == [float(s["held"]) for s in seen]
+    assert [float(s["after"]) for s in seen] == [0.5, 0.0, -0.5]
+    assert [float(s["m"]) for s in seen] == [1, 2, 3]
