@@ -153,6 +153,11 @@ class Conditional(Roles):
         return self.rank
 
     @property
+    def said(self) -> str:
+        """The family in a page's legend, with what it does to a network's output."""
+        return self.family if self.family != Conditional.family else ""
+
+    @property
     def article(self) -> str:
         """The family in a sentence."""
         return f"{'an' if self.family[0] in 'AEIOU' else 'a'} {self.family}"

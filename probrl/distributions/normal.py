@@ -67,6 +67,16 @@ class Scaled(Distribution):
             else (max(self.rank, 1) if self.scale is None else self.rank)
         )
 
+    @property
+    def said(self) -> str:
+        """The family, and where its scale comes from."""
+        if isinstance(self.scale, str):
+            return f"{self.family}, {'a scale of its own' if self.scale == 'free' else 'scale by the network'}"
+        if self.scale is not None:
+            fixed = isinstance(self.scale, (int, float))
+            return f"{self.family}, scale {self.scale}" if fixed else self.family
+        return f"{self.family}, log scale held in ({self.bounds[0]}, {self.bounds[1]})"
+
     def from_network(self, raw: Any) -> dict[str, Expr]:
         if self.scale == "network":
             return {"loc": raw[0], "scale": raw[1]}

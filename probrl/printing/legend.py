@@ -33,6 +33,7 @@ class Legend:
         self._constants: dict[Name, int | float] = {}
         self._cells: dict[Name, Cell] = {}
         self._shapes: dict[Name, str] = {}
+        self._families: dict[Name, str] = {}
         self._notes: dict[Name, str] = {}
         self._axes: dict[Name, Axis] = {}
         self._sizes: dict[Axis, set[int]] = {}
@@ -78,6 +79,12 @@ class Legend:
             kinds = ", ".join({0: "scalar", 1: "vector"}.get(r, f"rank {r}") for r in ranks)
             self._shapes[name] = f"outputs {kinds}" if isinstance(node.rank, tuple) else f"{kinds} valued"
 
+    def family(self, name: Name, owner: Any) -> None:
+        """What a distribution is: two families print their densities alike."""
+        said = owner.family if isinstance(owner, type) else getattr(owner, "said", None)
+        if said:
+            self._families[name] = said
+
     def data(self, name: Name, letter: Spelled, x: Expr) -> None:
         """The rows that a mean runs over, when they need saying."""
         if letter.text != "𝒟":
@@ -85,7 +92,14 @@ class Legend:
 
     def rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
         """The lines of the legend."""
-        return [*self._constant_rows(), *self._cell_rows(), *self._shape_rows(), *self._axis_rows(), *self._note_rows()]
+        return [
+            *self._constant_rows(),
+            *self._cell_rows(),
+            *_grouped(self._families),
+            *_grouped(self._shapes),
+            *self._axis_rows(),
+            *self._note_rows(),
+        ]
 
     def _constant_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
         pairs = list(self._constants.items())
@@ -103,12 +117,6 @@ class Legend:
             made.append((b.Letter(name), _SAYS, _about(cell)))
         return made
 
-    def _shape_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
-        groups: dict[str, list[b.Box]] = {}
-        for name, text in self._shapes.items():
-            groups.setdefault(text, []).append(b.Letter(name))
-        return [(b.Listed(tuple(letters)), _SAYS, b.Word(words(text))) for text, letters in groups.items()]
-
     def _axis_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
         made: list[tuple[b.Box, Spelled, b.Box]] = []
         for name, axis in self._axes.items():
@@ -125,6 +133,14 @@ class Legend:
     def _note_rows(self) -> list[tuple[b.Box, Spelled, b.Box]]:
         notes = {**self._scope.letters.renamed, **self._notes}
         return [(b.Letter(name), _SAYS, b.Word(words(text))) for name, text in notes.items()]
+
+
+def _grouped(said: dict[Name, str]) -> list[tuple[b.Box, Spelled, b.Box]]:
+    """One line for all letters of which the same is said."""
+    groups: dict[str, list[b.Box]] = {}
+    for name, text in said.items():
+        groups.setdefault(text, []).append(b.Letter(name))
+    return [(b.Listed(tuple(letters)), _SAYS, b.Word(words(text))) for text, letters in groups.items()]
 
 
 def _says(axis: Axis, renamed: bool, own: bool) -> str:

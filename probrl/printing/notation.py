@@ -72,6 +72,7 @@ def density(notation: d.Density, head: Any, desk: Desk, index: int | None = None
         in_role(parse(notation.name), notation.role),
         "another of that name",
     )
+    desk.legend.family(name, owner)
     letter: b.Box = b.Letter(name, desk.leads(owner))
     if notation.held:
         letter = b.Bracket(upright("sg"), letter)

@@ -41,13 +41,16 @@ class Writer:
         """A row with a formula; expressions as the whole program settles them."""
         self.page.row(self.program.settled(right), left, sign, data=self.data)
 
-    def said(self, text: str, value: Any) -> None:
-        """A row in words that ends in a number or a formula."""
+    def said(self, text: str, value: Any, before: str = "", of: Sequence[Moved] = ()) -> None:
+        """A row in words that ends in a number or a formula; ``before`` the words may stand what they are said of."""
         settled = self.program.settled(value)
 
         def box(desk: Desk) -> b.Box:
             said = desk.box(settled) if isinstance(settled, Expr) else b.Literal(settled)
-            return b.Prefix(b.Word(words(f"{text} ")), said)
+            if not of:
+                return b.Prefix(b.Word(words(f"{before}{text} ")), said)
+            whose = models(f"{before}for ", of)(desk)
+            return b.Listed((whose, b.Word(words(f" {text} ")), said), Spelled("", ""))
 
         self.page.row(box, None, NOTHING, data=self.data)
 
@@ -80,11 +83,11 @@ def _(step: Prepare, to: Writer) -> None:
 
 @write.register
 def _(step: Minimize, to: Writer) -> None:
-    to.formula(step.loss, models(step.verb, step.wrt))
+    to.formula(step.loss, models(f"{step.verb} over ", step.wrt))
     rules = dict.fromkeys(m.optimizer for m in step.wrt)
     for rule in rules:
-        whose = "" if len(rules) == 1 else f" for {', '.join(m.name for m in step.wrt if m.optimizer == rule)}"
-        to.said(f"by {type(rule).__name__}{whose} ({numbers(rule)}), at the rate", rule.lr)
+        whose = [] if len(rules) == 1 else [m for m in step.wrt if m.optimizer == rule]
+        to.said(f"({numbers(rule)}), at the rate", rule.lr, f"by {type(rule).__name__} ", whose)
     if step.max_grad_norm is not None:
         to.said("with the norm of the gradient held below", step.max_grad_norm)
 
@@ -153,8 +156,8 @@ def pairs(step: Any) -> list[tuple[Paper, Paper]]:
     return [(of(o, "live"), of(o, step.role)) for o in owners]
 
 
-def models(verb: str, wrt: Sequence[Moved]) -> Paper:
-    """The words before a loss: what is done, over what."""
+def models(text: str, wrt: Sequence[Moved]) -> Paper:
+    """Words, and the models that they are said of."""
 
     def box(desk: Desk) -> b.Box:
         named = []
@@ -166,7 +169,7 @@ def models(verb: str, wrt: Sequence[Moved]) -> Paper:
                 named.append(desk.model(owner, owner.notation, "live"))
             else:
                 named.append(b.Letter(parse(moved.name)))
-        return b.Listed((b.Prefix(b.Word(words(f"{verb} over ")), named[0]), *named[1:]))
+        return b.Listed((b.Prefix(b.Word(words(text)), named[0]), *named[1:]))
 
     return box
 

@@ -249,3 +249,26 @@ def test_a_distribution_prints_as_equations():
     assert r"\tilde{a} & = \mu + \sigma\, \varepsilon" in printed
     assert r"D_{\mathrm{KL}}(\pi_\theta(\cdot \mid s) \,\|\, \pi_\theta^{\mathrm{old}}(\cdot \mid s)) & =" in printed
     assert "ã = μ + σ ε" in pr.Normal("a | s", pr.mlp(3, 4)).text()
+
+
+def test_two_families_never_print_alike():
+    s, c = pr.symbols("s"), pr.symbols("c", rank=1)
+    made = [
+        pr.Normal("c | s", pr.mlp(3, 4), name="p"),
+        pr.Normal("c | s", pr.mlp(3, 2), name="p", scale="free"),
+        pr.Normal("c | s", pr.mlp(3, 2), name="p", scale=0.3),
+        pr.TanhNormal("c | s", pr.mlp(3, 4), name="p"),
+        pr.Beta("c | s", pr.mlp(3, 4), name="p"),
+        pr.MultivariateNormal("c | s", pr.mlp(3, 6), name="p"),
+    ]
+    for ask in (lambda p: p(s).log_prob(c), lambda p: p(s).draw()):
+        assert len({pr.mean(pr.sum_event(ask(p) * c)).latex() for p in made}) == len(made)
+        assert len({str(pr.mean(pr.sum_event(ask(p) * c))) for p in made}) == len(made)
+
+
+def test_optimisers_are_said_of_models_by_their_letters():
+    x, y = pr.symbols("x y")
+    f, pi = (pr.Deterministic("f | x", pr.mlp(3, 1), name=name) for name in ("f", r"\pi_\theta"))
+    step = pr.Minimize(pr.mean((f(x) + pi(x) - y) ** 2), wrt={f: pr.SGD(0.1), pi: pr.Adam(0.2)})
+    assert r"\text{by Adam for }\pi_\theta\text{ (betas" in step.latex()
+    assert "by Adam for π_θ (betas" in step.text()
