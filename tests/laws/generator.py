@@ -70,7 +70,7 @@ class World:
             "a": torch.randint(0, SIZE, (ROWS,)),
             "o": torch.randn(ROWS, SIZE, dtype=REAL),
             "x": torch.randn(ROWS, STEPS, SIZE, dtype=REAL),
-            "valid": torch.tensor([[True, True, False], [True, False, True], [True, True, True]]),
+            "valid": torch.tensor([[True, True, False], [False, True, False], [True, True, False]]),
         }
         self.w, self.a = op.symbols("w a")
         self.r = op.symbols("r", rank=0)
