@@ -43,6 +43,12 @@ def recursion(body: Callable[..., Any], init: Any, over: str, reverse: bool = Fa
     """
     global _depth
     inits = tuple(lift(i) for i in (init if isinstance(init, tuple) else (init,)))
+    for start in inits:
+        if over in start.type.names:
+            raise ExpressionError(
+                f"the recursion over '{over}' starts from {show(start)}, which has a value for each index of that axis: a start is one value "
+                f"for all of them; take one with .at({over}=0), or use it in the body"
+            )
     names = _parameters(body, len(inits))
     guess: list[tuple[tuple[Axis, ...], int | None]] = [(i.type.axes, i.type.rank) for i in inits]
     _depth += 1

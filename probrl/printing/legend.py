@@ -81,7 +81,7 @@ class Legend:
 
     def family(self, name: Name, owner: Any) -> None:
         """What a distribution is: two families print their densities alike."""
-        said = owner.family if isinstance(owner, type) else getattr(owner, "said", None)
+        said = getattr(owner, "family" if isinstance(owner, type) else "said", None)
         if said:
             self._families[name] = said
 

@@ -178,6 +178,11 @@ class Report(Step):
     def __init__(self, **values: Any):
         if not values:
             raise ExpressionError("pr.Report(kl=...) needs at least one value")
+        taken = [name for name in values if name in ("loss", "grad_norm", "finite", "stop")]
+        if taken:
+            raise ExpressionError(
+                f"pr.Report({taken[0]}=...): an update says '{taken[0]}' of itself among the metrics; report under another name"
+            )
         self.values = {name: lift(x) for name, x in values.items()}
 
     def expressions(self) -> dict[str, Expr]:

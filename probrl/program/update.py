@@ -68,7 +68,8 @@ class Update:
         columns = entries(batch, self.sources)
         self.program.validate(columns)
         scope = Scope(columns, self.generator, self.scalars)
-        self.runner.run(scope)
+        with torch.enable_grad():  # whoever calls: an update needs its gradients
+            self.runner.run(scope)
         self.iteration += 1
         return {name: values[-1] for name, values in scope.metrics.items() if name != "stop"}
 

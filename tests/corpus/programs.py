@@ -231,6 +231,20 @@ CORPUS = [
         ("axes='time'",),
     ),
     Wrong(
+        "a recursion from a start at every index",
+        lambda x: pr.recursion(lambda G: x.u + 0.9 * G, init=x.ended, over="time"),
+        lambda x: pr.recursion(lambda G: x.u + 0.9 * G, init=x.r, over="time"),
+        ("'time'", "ended"),
+        (".at(time=0)",),
+    ),
+    Wrong(
+        "a report under a name that is taken",
+        lambda x: pr.Report(stop=pr.mean(x.A)),
+        lambda x: pr.Report(mean=pr.mean(x.A)),
+        ("stop",),
+        ("another name",),
+    ),
+    Wrong(
         "a recursion of another number of states",
         lambda x: pr.recursion(lambda G, H: x.u + 0.9 * G, init=0, over="time"),
         lambda x: pr.recursion(lambda G: x.u + 0.9 * G, init=0, over="time"),

@@ -283,3 +283,32 @@ def test_metrics_are_of_their_update_and_stay_so(backend):
     assert [float(s["before"]) for s in seen] == [1.0, 0.5, 0.0] == [float(s["held"]) for s in seen]
     assert [float(s["after"]) for s in seen] == [0.5, 0.0, -0.5]
     assert [float(s["m"]) for s in seen] == [1, 2, 3]
+
+
+def test_an_update_runs_where_gradients_are_off():
+    torch.manual_seed(0)
+    s, y = pr.symbols("s y")
+    f = pr.Deterministic("f | s", pr.mlp(3, 8, 1))
+    update = pr.Minimize(pr.mean((f(s) - y) ** 2), wrt=f).compile(backend="eager")
+    before = f.net[0].weight.detach().clone()
+    with torch.no_grad():
+        metrics = update({"s": torch.randn(4, 3), "y": torch.randn(4)})
+    assert float(metrics["finite"]) == 1 and not torch.equal(before, f.net[0].weight)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_draw_is_one_value_in_all_steps_of_a_run(backend):
+    p, f = pr.Normal("u | x", pr.mlp(3, 2), rank=0, name="p"), line()
+    u = p(x).draw()
+    prepare = pr.Prepare(w=u)
+    (w,) = prepare
+    fit = pr.Fit(pr.Minimize(pr.mean((f(x) - u) ** 2), wrt=f), pr.Report(inside=pr.mean(u)), epochs=2)
+    program = pr.Program(pr.Report(first=pr.mean(u)), prepare, pr.Every(1, pr.Report(second=pr.mean(u))), fit,
+                         pr.Report(gap=pr.mean(pr.abs(u - w)), third=pr.mean(u)))  # fmt: skip
+    update, batch = program.compile(backend=backend, seed=0), data()
+    one, two = update(batch), update(batch)
+    for found in (one, two):
+        assert float(found["first"]) == float(found["second"]) == float(found["third"])
+        assert float(found["gap"]) == 0
+        assert float(found["inside"]) != float(found["first"])  # a Fit draws anew for each minibatch
+    assert float(one["first"]) != float(two["first"])
