@@ -70,6 +70,18 @@ class Function:
             bound.update(self.draws(batch, bound, generator, noise or {}))
         return bound
 
+    def bind_once(
+        self,
+        batch: Mapping[str, Any],
+        generator: Generator | None,
+        drawn: dict[Expr, Tensor],
+        scalars: Mapping[Cell, Tensor],
+    ) -> dict[str, Any]:
+        """Every argument but the networks; a noise that was drawn before keeps its value, and new ones are noted."""
+        bound = self.bind(batch, generator, drawn, scalars)
+        drawn.update({noise: bound[self.inputs.noises[noise]] for noise in self.noises})
+        return bound
+
     def draws(self, batch: Mapping[str, Any], bound: Mapping[str, Any], generator: Generator | None,
               given: Mapping[Expr, Tensor]) -> dict[str, Tensor]:  # fmt: skip
         """A value for every noise, in the order in which they occur."""

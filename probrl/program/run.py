@@ -27,6 +27,7 @@ class Scope:
     scalars: Mapping[Cell, Tensor]
     stopped: Tensor | None = None
     metrics: dict[str, list[Any]] = field(default_factory=dict)
+    drawn: dict[Expr, Tensor] = field(default_factory=dict)  # one draw is one value, whichever steps read it
 
     def note(self, found: Mapping[str, Any]) -> None:
         """Keeps the metrics of one pass."""
@@ -74,11 +75,13 @@ class UnitRunner(Runner):
         self.unit = unit
 
     def run(self, scope: Scope) -> None:
-        self.run_over([scope.columns], scope)
+        self.run_over([scope.columns], scope, scope.drawn)
 
-    def run_over(self, parts: Sequence[Mapping[str, Any]], scope: Scope) -> None:
-        """A pass over each of several minibatches."""
-        found, scope.stopped = self.unit.run(parts, scope.generator, scope.scalars, scope.stopped)
+    def run_over(
+        self, parts: Sequence[Mapping[str, Any]], scope: Scope, drawn: dict[Expr, Tensor] | None = None
+    ) -> None:
+        """A pass over each of several minibatches; each draws its own noise, unless it is given."""
+        found, scope.stopped = self.unit.run(parts, scope.generator, scope.scalars, scope.stopped, drawn)
         for metrics in found:
             scope.note(metrics)
 
@@ -95,8 +98,10 @@ class PrepareRunner(Runner):
 
     @torch.no_grad()
     def run(self, scope: Scope) -> None:
-        found = self.function(scope.columns, scope.generator, None, scope.scalars)
-        for name, value in found.items():
+        function = self.function
+        bound = function.bind_once(scope.columns, scope.generator, scope.drawn, scope.scalars)
+        results = function._forward(**function.networks(), **bound)
+        for name, value in zip(function.values, results, strict=True):
             order = self.orders[name]
             scope.columns[name] = value if order is None else value.permute(*order, *range(len(order), value.dim()))
 
@@ -176,6 +181,7 @@ class FitRunner(Runner):
 
     def _epoch(self, scope: Scope) -> None:
         if self.minibatch is None:
+            scope.drawn = {}
             self.inner.run(scope)
             return
         self.columns.take(scope.columns)  # what is missing or does not fit is refused before rows are cut

@@ -95,20 +95,14 @@ class Unit:
         self._traced: list[Any] = []
 
     def bind(
-        self, columns: Mapping[str, Any], generator: Generator | None, scalars: Mapping[Cell, Tensor]
+        self,
+        columns: Mapping[str, Any],
+        generator: Generator | None,
+        scalars: Mapping[Cell, Tensor],
+        drawn: dict[Expr, Tensor],
     ) -> list[dict[str, Any]]:
         """The arguments of every action's graph; a noise that several read is drawn once."""
-        drawn: dict[Expr, Tensor] = {}
-        bounds: list[dict[str, Any]] = []
-        for function in self.functions:
-            if function is None:
-                bounds.append({})
-                continue
-            bound = function.bind(columns, generator, drawn, scalars)
-            for noise in function.noises:
-                drawn[noise] = bound[function.inputs.noises[noise]]
-            bounds.append(bound)
-        return bounds
+        return [{} if f is None else f.bind_once(columns, generator, drawn, scalars) for f in self.functions]
 
     def run(
         self,
@@ -116,12 +110,14 @@ class Unit:
         generator: Generator | None,
         scalars: Mapping[Cell, Tensor],
         stopped: Tensor | None,
+        drawn: dict[Expr, Tensor] | None = None,
     ) -> tuple[list[dict[str, Any]], Tensor | None]:
         """A pass over each of several sets of columns, in order: their metrics, and whether a stop has come.
 
-        A compiled unit takes them all in one function.
+        A compiled unit takes them all in one function. ``drawn`` are the noises of a run that goes on; without it, each
+        pass has its own.
         """
-        passes = [self.bind(columns, generator, scalars) for columns in parts]
+        passes = [self.bind(columns, generator, scalars, {} if drawn is None else drawn) for columns in parts]
         if self.compile_with is None:
             return self._eager(passes, stopped)
         if len(passes) not in self._compiled:
