@@ -137,16 +137,29 @@ def moves_through(draw: n.Definition) -> set[int]:
     return found
 
 
+def along_data(node: Expr) -> str | None:
+    """The axis of the data along which a node reads other rows than its own, or None; what is over all rows is not meant."""
+    if isinstance(node, (n.Recursion, n.Shift)):
+        return node.axis
+    if isinstance(node, n.Range):
+        return node.axis.name if node.axis.data else None
+    names = node.over if isinstance(node, n.Reduce) else (node.axis,) if isinstance(node, (n.At, n.Arg)) else ()
+    if isinstance(names, str) or not isinstance(node, (n.Reduce, n.At, n.Arg)):
+        return None
+    return next((name for name in names if node.x.type.axis(name).data), None)
+
+
 def runs_on_rows(fit: Fit) -> None:
-    """Refuses a recursion or a shift inside a Fit over shuffled rows."""
+    """Refuses what reads other rows inside a Fit over shuffled rows: recursions, shifts, reductions along time."""
     for inner in fit.walk():
         if inner is not fit and getattr(inner, "minibatch", None) is not None:
             continue
         for x in inner.expressions().values():
             for node in walk(x, through=executed):
-                if isinstance(node, (n.Recursion, n.Shift)):
+                axis = along_data(node)
+                if axis is not None:
                     raise ExpressionError(
-                        f"pr.Fit over shuffled rows cannot run {show(node)}, which reads other rows of '{node.axis}': compute it in a "
+                        f"pr.Fit over shuffled rows cannot run {show(node)}, which reads other rows of '{axis}': compute it in a "
                         "pr.Prepare before the Fit, or repeat over whole episodes with unit='episode'"
                     )
 
@@ -185,7 +198,7 @@ def handles(view: Any) -> list[Any]:
 
 def roles_are_moved(steps: Iterable[Step]) -> None:
     """Refuses a program that reads a moved role which none of its steps moves."""
-    from probrl.program.steps import Move
+    from probrl.program.moves import Move
 
     everything_ = list(steps)
     moved = {(id(net), s.role) for s in everything_ if isinstance(s, Move) for net in s.networks}
