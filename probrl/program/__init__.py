@@ -1,8 +1,9 @@
 """Sequences of updates, printed and compiled as one."""
 
 from probrl.program import page, readings  # noqa: F401 - they fill the readings of programs
+from probrl.program.moves import Assign, Polyak, Snapshot
 from probrl.program.program import Program
-from probrl.program.steps import Assign, Every, Fit, Maximize, Minimize, Polyak, Prepare, Report, Snapshot, Together
+from probrl.program.steps import Every, Fit, Maximize, Minimize, Prepare, Report, Together
 from probrl.program.update import Update
 
 __all__ = [

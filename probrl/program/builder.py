@@ -15,19 +15,8 @@ from probrl.graph.descent import Descent, Goal
 from probrl.graph.function import Function
 from probrl.graph.group import Group
 from probrl.program import run as r
-from probrl.program.steps import (
-    Assign,
-    Every,
-    Fit,
-    Minimize,
-    Move,
-    Polyak,
-    Prepare,
-    Report,
-    Snapshot,
-    Step,
-    Together,
-)
+from probrl.program.moves import Assign, Move, Polyak, Snapshot
+from probrl.program.steps import Every, Fit, Minimize, Prepare, Report, Step, Together
 from probrl.program.terms import terms
 from probrl.program.unit import Moving, Reporting, Setting, Unit
 from probrl.program.wrt import Moved

@@ -13,8 +13,9 @@ from probrl.printing import BECOMES, NOTHING, Desk, Gradients, Page, page_latex,
 from probrl.printing import boxes as b
 from probrl.printing.gradients import gradients
 from probrl.printing.names import Spelled, parse
+from probrl.program.moves import Assign, Polyak, Snapshot
 from probrl.program.program import Program
-from probrl.program.steps import Assign, Every, Fit, Minimize, Polyak, Prepare, Report, Snapshot, Step, Together
+from probrl.program.steps import Every, Fit, Minimize, Prepare, Report, Step, Together
 from probrl.program.wrt import Moved
 
 AFTER = Spelled(r":\quad ", ":  ")

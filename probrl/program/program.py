@@ -17,8 +17,9 @@ from probrl.expr.traversal import executed, walk
 from probrl.graph.batch import has_ends, masks_of_next
 from probrl.program import checks
 from probrl.program.builder import Builder
+from probrl.program.moves import Assign, Move
 from probrl.program.run import read_columns
-from probrl.program.steps import Assign, Minimize, Move, Prepare, Step
+from probrl.program.steps import Minimize, Prepare, Step
 from probrl.program.terms import terms
 from probrl.program.update import Update, chosen, compiler, unfit
 

@@ -1,0 +1,69 @@
+"""The steps that move something without a gradient: copies of parameters, running scalars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from probrl.errors import ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr, show
+from probrl.expr.operators import lift
+from probrl.program import checks
+from probrl.program.steps import Step
+
+
+class Move(Step):
+    """Base of what moves a role's copy."""
+
+    allowed: tuple[str, ...] = ()
+
+    def __init__(self, view: Any):
+        self.view = checks.role_view(view, f"pr.{type(self).__name__}", self.allowed)
+
+    @property
+    def role(self) -> str:
+        """The role that it moves."""
+        return str(self.view.role)
+
+    @property
+    def networks(self) -> tuple[Any, ...]:
+        """The networks whose copies it moves."""
+        return tuple(checks.handles(self.view))
+
+
+class Polyak(Move):
+    """The copy moves a share ``tau`` of the way to the live parameters: bar theta <- (1 - tau) bar theta + tau theta."""
+
+    allowed = ("target", "ema")
+
+    def __init__(self, view: Any, tau: float = 0.005):
+        super().__init__(view)
+        self.tau = tau.value if isinstance(tau, n.Number) else tau
+        if isinstance(self.tau, bool) or not isinstance(self.tau, (int, float)) or not 0 < self.tau <= 1:
+            shown = show(tau) if isinstance(tau, Expr) else repr(tau)
+            raise ExpressionError(f"pr.Polyak(..., tau={shown}): a number, the share in (0, 1], as in tau=0.005")
+
+
+class Snapshot(Move):
+    """The copy becomes equal to the live parameters."""
+
+    allowed = ("old", "target", "ema")
+
+
+class Assign(Step):
+    """A running scalar gets a value (where ``when`` holds): ``pr.Assign(m, 0.9 * m + 0.1 * pr.mean(x))``."""
+
+    def __init__(self, state: Any, value: Any, when: Any = None):
+        if not isinstance(state, n.State) or state.cell.kind != "state":
+            raise ExpressionError(
+                f"pr.Assign({show(state) if isinstance(state, Expr) else repr(state)}, ...): only a pr.state('name') is assigned; a pr.parameter moves by Minimize"
+            )
+        self.state, self.value = state, lift(value)
+        self.when = None if when is None else lift(when)
+        checks.is_number(self.value, "pr.Assign")
+        if self.when is not None:
+            checks.is_number(self.when, "pr.Assign(when=...)")
+
+    def expressions(self) -> dict[str, Expr]:
+        found = {"value": self.value}
+        return found if self.when is None else {**found, "when": self.when}
