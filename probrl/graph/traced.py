@@ -36,6 +36,7 @@ class TracedDescent:
                 for n in self.networks
                 if isinstance(n.module, nn.Module)
             ]
+            copies = [(n, n.fresh_buffers()) for n in self.networks]
             results = self.forward(**descent.function.networks(), **bound)
             values = dict(zip(descent.names, results, strict=True))
             self.moved = []
@@ -47,6 +48,8 @@ class TracedDescent:
             for module, buffers in kept:
                 for name, buffer in module.named_buffers():
                     buffer.copy_(buffers[name])
+            for net, fresh in copies:
+                net.keep(fresh)
 
     def losses(self, parameters: Sequence[Tensor], bound: Mapping[str, Any]) -> tuple[Any, Any]:
         """The losses at the given parameters, the graph's other results, and the buffers as the call left them."""
@@ -158,7 +161,7 @@ class Functional:
         self.held = {name: t for name, t in source.items() if name not in self.moved}
         self.buffers = (
             {name for name, _ in net.module.named_buffers(remove_duplicate=False)}
-            if self.live and net.module.training
+            if (self.live or role in COPIED) and net.module.training
             else set()
         )
 

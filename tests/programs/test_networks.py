@@ -120,6 +120,25 @@ def test_running_statistics_move_once_per_update():
         assert float(norm.running_mean.abs().sum()) > 0
 
 
+def test_the_running_statistics_of_a_copy_are_its_own():
+    x, y = pr.symbols("x y")
+    found = []
+    for backend in ("eager", "aot_eager"):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 8, bias=False), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
+        f = pr.Deterministic("f | x", net, name="f")
+        loss = pr.mean((f(x) - pr.stop_gradient(f.target(x)) - y) ** 2)
+        program = pr.Program(pr.Minimize(loss, wrt=f), pr.Polyak(f.target, tau=0.1))
+        update = program.compile(backend=backend)
+        for _ in range(3):
+            update({"x": torch.randn(6, 4), "y": torch.randn(6)})
+        found.append(update.state_dict()["roles"] | {"live": net.state_dict()})
+    one, two = found
+    for role in one:
+        for name in one[role]:
+            torch.testing.assert_close(two[role][name], one[role][name], rtol=1e-5, atol=1e-6, msg=f"{role} {name}")
+
+
 def test_a_network_in_eval_mode_keeps_its_statistics():
     torch.manual_seed(0)
     declared = regression(NETWORKS["batch norm"])
