@@ -484,6 +484,15 @@ CORPUS = [
         ("pr.Prepare", "unit='episode'"),
     ),
     Wrong(
+        "a look along time on shuffled rows",
+        lambda x: pr.Program(pr.Fit(pr.Minimize(pr.mean(x.V(x.s) * x.u.mean("time")), wrt=x.V), minibatch=8)),
+        lambda x: pr.Program(
+            pr.Fit(pr.Minimize(pr.mean(x.V(x.s) * x.u.mean("time")), wrt=x.V), minibatch=8, unit="episode")
+        ),
+        ("[u]", "'time'"),
+        ("pr.Prepare", "unit='episode'"),
+    ),
+    Wrong(
         "a column prepared twice",
         lambda x: pr.Program(pr.Prepare(B=x.A * 2), pr.Prepare(B=x.A * 3)),
         lambda x: pr.Program(pr.Prepare(B=x.A * 2), pr.Prepare(C=x.A * 3)),
