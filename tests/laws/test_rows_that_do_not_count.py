@@ -1,0 +1,45 @@
+"""A function that has no value in rows that are masked out (log 0, 1/0) never spoils a value or a gradient there."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import probrl as pr
+
+TIME = pr.Axis("time", mask="valid")
+FORMULAS = {
+    "log": lambda x, y: pr.log(x) * y,
+    "quotient": lambda x, y: y / x,
+    "root": lambda x, y: pr.sqrt(x) + y,
+    "power": lambda x, y: x ** (-1.5) * y,
+    "exponential": lambda x, y: pr.exp(1000 * (1 - x)) * y,
+    "lgamma": lambda x, y: pr.lgamma(x) - pr.digamma(x) + y,
+    "ratio of exponentials": lambda x, y: pr.exp(1 / x) / pr.exp(y),
+    "standardized": lambda x, y: pr.standardize(pr.log(x)) * y,
+    "reduced along time": lambda x, y: pr.log(x).mean("time") * y,
+    "recursion": lambda x, y: pr.recursion(lambda z: pr.tanh(z + pr.log(x)) * y, init=0, over="time", reverse=True),
+    "affine recursion": lambda x, y: pr.recursion(lambda z: 0.5 * z + pr.log(x) * y, init=0, over="time"),
+}
+
+
+@pytest.mark.parametrize("foreign", [0.0, -1.0])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_values_and_gradients_stay_those_of_the_valid_rows(name, foreign):
+    torch.manual_seed(0)
+    x = pr.symbols("x", axes=TIME)
+    s = pr.symbols("s", rank=1, axes=TIME)
+    V = pr.Deterministic("v | s", pr.mlp(2, 4, 1), name="V").double()
+    valid = torch.tensor([[True, True, False], [False, True, False], [True, True, True]])
+    base = torch.rand(3, 3, dtype=torch.float64) + 1.0
+    states = torch.randn(3, 3, 2, dtype=torch.float64)
+    loss = pr.mean(FORMULAS[name]((V(s) ** 2 + 0.5) * x, V(s)))
+
+    def run(fill):
+        value = loss({"x": torch.where(valid, base, fill), "s": states, "valid": valid})
+        return value, torch.autograd.grad(value, list(V.parameters()))
+
+    (value, slopes), (truth, true_slopes) = run(foreign), run(1.5)
+    torch.testing.assert_close(value, truth)
+    for a, b in zip(slopes, true_slopes, strict=True):
+        torch.testing.assert_close(a, b)
