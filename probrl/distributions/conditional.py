@@ -44,7 +44,7 @@ class Conditional(Roles):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """With expressions: the distribution applied. With tensors: its parameters, by name."""
         found = (*args, *kwargs.values())
-        if any(isinstance(a, Expr) for a in found) or not (found or self.declaration.conditions):
+        if any(isinstance(a, Expr | int | float | str) for a in found) or not (found or self.declaration.conditions):
             return self.applied(self.arguments(args, kwargs))
         if any(isinstance(a, Applied) for a in found):
             raise ExpressionError(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from probrl.errors import CheckpointError
+from probrl.errors import CheckpointError, ExpressionError
 from probrl.expr.scalars import iteration, progress
 from probrl.expr.state import COPIED, Cell
 from probrl.graph.batch import entries, sources_of
@@ -200,7 +200,16 @@ def unfit(modules: Mapping[str, Any]) -> str | None:
 
 
 def chosen(backend: str, device: torch.device, updates: int | None, why_not: str | None) -> tuple[str, str]:
-    """The backend that a request comes to, and the reason."""
+    """The backend that a request comes to, and the reason.
+
+    Raises:
+        ExpressionError: when nothing is called so.
+    """
+    usual = ("auto", "eager", "inductor", "aot_eager")
+    if backend not in usual and backend not in torch.compiler.list_backends(exclude_tags=()):
+        raise ExpressionError(
+            f"compile(backend={backend!r}): no backend is called so; write 'auto', 'inductor' or 'eager'"
+        )
     if why_not is not None and backend != "eager":
         message = f"runs eagerly: {why_not}"
         if backend != "auto":

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import probrl as pr
+from probrl.errors import ExpressionError
 from tests.programs.declared import PROGRAMS, Declared, rollout, soft_actor_critic
 from tests.programs.running import agree, distance, run, single, tensors
 
@@ -185,3 +186,17 @@ def test_many_programs_of_one_shape_do_not_share_what_is_compiled():
         pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f, optimizer=pr.SGD(0.1 * i)).compile(backend="aot_eager")(batch)
         moved.append(distance(before, tensors({"f": f})))
     torch.testing.assert_close(torch.tensor(moved), torch.arange(10) * moved[1])
+
+
+def test_an_unknown_backend_is_refused_at_once():
+    declared = PROGRAMS["own_loss"]()
+    for backend in ("cuda", "inductr", None):
+        with pytest.raises(ExpressionError, match="'auto', 'inductor' or 'eager'"):
+            declared.program.compile(backend=backend)
+
+
+def test_a_number_is_a_condition_and_text_is_none():
+    f = pr.Normal("y | x", pr.mlp(1, 2), rank=0, name="f")
+    assert f(3.0).mean() is f(3.0).mean()
+    with pytest.raises(ExpressionError, match="'x'"):
+        f("x")
