@@ -90,8 +90,10 @@ class Function:
         dtype = like.dtype if like is not None else torch.get_default_dtype()
         device = like.device if like is not None else torch.device("cpu")
         found = {}
+        # what a draw is like may have been settled since it was given: its identity is its number
+        by_identity = {x.uid: v for x, v in given.items()}
         for noise, shape in zip(self.noises, shapes, strict=True):
-            value = given.get(noise)
+            value = by_identity.get(noise.uid)
             found[self.inputs.noises[noise]] = draw(noise, shape, dtype, device, generator) if value is None else value
         return found
 
