@@ -77,5 +77,7 @@ def symbols(names: str, *, rank: int | None = None, axes: Any = (), data: str | 
 def constant(letter: str, value: float) -> Expr:
     """A number that prints as its letter: ``pr.constant("gamma", 0.99)``."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ExpressionError(f"pr.constant({letter!r}, ...) takes a Python number, not a {type(value).__name__}: write float(x)")
+        raise ExpressionError(
+            f"pr.constant({letter!r}, ...) takes a Python number, not a {type(value).__name__}: write float(x)"
+        )
     return n.Number(value, letter)

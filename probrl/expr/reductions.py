@@ -77,8 +77,10 @@ def only_index(x: Expr, verb: str) -> str:
         return index[0].name
     if not index:
         data = f"pr.data_{verb}(x)" if verb in ("min", "max") else f"pr.{verb}(x)"
-        hint = f"over the data it is {data}, over an event pr.sum_event(x)" if verb in ("sum", "mean", "min", "max") else (
-            "turn the coordinates into one with x.to_axis('i')"
+        hint = (
+            f"over the data it is {data}, over an event pr.sum_event(x)"
+            if verb in ("sum", "mean", "min", "max")
+            else ("turn the coordinates into one with x.to_axis('i')")
         )
         raise ExpressionError(f"{show(x)} has no index axis for {verb}; {hint}")
     names = ", ".join(f"'{a.name}'" for a in index)
