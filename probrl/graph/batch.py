@@ -11,6 +11,7 @@ from torch import Tensor
 
 from probrl.errors import DataError
 from probrl.expr import nodes as n
+from probrl.expr.axes import Axis
 from probrl.expr.base import Expr
 from probrl.expr.traversal import executed, walk
 from probrl.graph.events import agree
@@ -65,6 +66,34 @@ def has_ends(columns: Mapping[str, Any], masks: Iterable[str]) -> None:
                 f"the last row along time is valid ('{mask}' is true there), and pr.next reads the row after it: end every episode with "
                 "one more row that holds its last observation and is not valid"
             )
+
+
+def without_idle_rows(
+    columns: Mapping[str, Any], symbols: Mapping[str, n.Symbol], read: Iterable[str]
+) -> dict[str, Any]:
+    """The columns with zeros in the rows that do not count, so that nothing that stands there can spoil a gradient.
+
+    Args:
+        columns: by name.
+        symbols: their declarations.
+        read: the masks whose idle rows are read after all: those of ``pr.next``.
+    """
+    kept = dict(columns)
+    for name, symbol in symbols.items():
+        column = kept.get(name)
+        if isinstance(column, Tensor) and column.is_floating_point():
+            for axis in symbol.axes:
+                mask = kept.get(axis.mask) if axis.mask is not None and axis.mask not in (name, *read) else None
+                if isinstance(mask, Tensor):
+                    kept[name] = column = torch.where(_across(mask, axis, symbol, column), column, 0.0)
+    return kept
+
+
+def _across(mask: Tensor, axis: Axis, symbol: n.Symbol, column: Tensor) -> Tensor:
+    """A mask as a boolean with the dimensions of a column."""
+    own = [a for a in symbol.axes if a.data and (a == axis or a.mask is None)]
+    sizes = [size if a in own else 1 for a, size in zip(symbol.axes, column.shape, strict=False)]
+    return (mask != 0).reshape(*sizes, *([1] * (column.dim() - len(sizes))))
 
 
 def _meant(x: Expr) -> Expr:

@@ -14,8 +14,8 @@ from probrl.expr.base import Expr, show
 from probrl.expr.depth import deep
 from probrl.expr.ranks import settle
 from probrl.expr.state import Cell
-from probrl.expr.traversal import everything, executed, walk
-from probrl.graph.batch import Columns, entries, has_ends, masks_of_next
+from probrl.expr.traversal import everything, walk
+from probrl.graph.batch import Columns, entries, has_ends, masks_of_next, without_idle_rows
 from probrl.graph.cells import tensor_of
 from probrl.graph.lowering import Lowering, Value
 from probrl.graph.noise import draw
@@ -169,16 +169,6 @@ def evaluate(expr: Expr, batch: Mapping[str, Any], generator: Generator | None =
         function = expr._cache["function"] = Function({"value": expr})
     columns = entries(batch, function.columns.sources)
     has_ends(columns, function.next_masks)
+    columns = without_idle_rows(columns, function.inputs.columns, function.next_masks)
     result = function(columns, generator, noise)["value"]
     return result if isinstance(result, Tensor) else torch.tensor(result, dtype=torch.get_default_dtype())
-
-
-def reached(root: Expr) -> set[tuple[Any, str]]:
-    """The networks and scalars that a formula runs, each with its role."""
-    found: set[tuple[Any, str]] = set()
-    for node in walk(root, through=executed):
-        if isinstance(node, n.Call):
-            found.add((node.net, node.role))
-        elif isinstance(node, n.State):
-            found.add((node.cell, "live"))
-    return found

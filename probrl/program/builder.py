@@ -53,7 +53,7 @@ class Builder:
         """The runner of a step that the host decides on."""
         settled = self.program.settled
         if isinstance(step, Prepare):
-            return r.PrepareRunner({k: settled(v) for k, v in step.columns.items()}, flat)
+            return r.PrepareRunner({k: settled(v) for k, v in step.columns.items()}, flat, self.program.looks_ahead)
         if isinstance(step, Every):
             return r.EveryRunner(step.n, self.sequence(step.steps, flat, None))
         if isinstance(step, Fit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from probrl.expr.base import Expr, read, show
 from probrl.expr.ranks import settle
 from probrl.expr.state import COPIED, Cell, Network
 from probrl.expr.traversal import executed, walk
-from probrl.graph.batch import has_ends, masks_of_next
+from probrl.graph.batch import has_ends, masks_of_next, without_idle_rows
 from probrl.program import checks
 from probrl.program.builder import Builder
 from probrl.program.moves import Assign, Move
@@ -115,17 +116,25 @@ class Program(Step):
                 found.setdefault(step.state.cell)
         return [c for c in found if c.kind in ("parameter", "state")]
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, n.Symbol]:
         """The columns that a batch must have."""
         made = {name for step in self.walk() if isinstance(step, Prepare) for name in step.columns}
         return {name: s for name, s in read_columns(self.expressions_).items() if name not in made}
 
-    def validate(self, columns: Mapping[str, Any]) -> None:
-        """Refuses data that would make ``pr.next`` read past the end of an episode."""
-        if not hasattr(self, "_next_masks"):
-            self._next_masks = masks_of_next(self.expressions_)
-        has_ends(columns, self._next_masks)
+    def admitted(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns as the steps see them: rows that do not count are zero, unless ``pr.next`` reads them.
+
+        Raises:
+            DataError: when an episode has no last row for ``pr.next`` to read.
+        """
+        has_ends(columns, self.looks_ahead)
+        return without_idle_rows(columns, self.columns, self.looks_ahead)
+
+    @cached_property
+    def looks_ahead(self) -> list[str]:
+        """The masks of the axes along which a formula reads the row after."""
+        return masks_of_next(self.expressions_)
 
     # --- running -----------------------------------------------------------------------------------------------
     def compile(self, backend: str = "auto", seed: int | None = None, updates: int | None = None) -> Update:

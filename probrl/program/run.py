@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.state import Cell
-from probrl.graph.batch import Columns
+from probrl.graph.batch import Columns, without_idle_rows
 from probrl.graph.function import Function
 from probrl.program.unit import Unit
 
@@ -92,8 +92,15 @@ class UnitRunner(Runner):
 class PrepareRunner(Runner):
     """New columns, computed without gradient on all rows of the scope."""
 
-    def __init__(self, columns: Mapping[str, Expr], flat: bool):
-        self.function = Function(columns, flat)
+    def __init__(self, columns: Mapping[str, Expr], flat: bool, looks_ahead: Sequence[str]):
+        self.function, self.looks_ahead = Function(columns, flat), () if flat else looks_ahead
+        self.made = (
+            {}
+            if flat
+            else {
+                k: n.Symbol(k, x.type.rank, (*x.type.data, *x.type.index), None) for k, x in self.function.roots.items()
+            }
+        )
         self.orders = {name: _order(self.function, name, flat) for name in columns}
 
     @torch.no_grad()
@@ -104,6 +111,7 @@ class PrepareRunner(Runner):
         for name, value in zip(function.values, results, strict=True):
             order = self.orders[name]
             scope.columns[name] = value if order is None else value.permute(*order, *range(len(order), value.dim()))
+        scope.columns.update(without_idle_rows(scope.columns, self.made, self.looks_ahead))
 
 
 def _order(function: Function, name: str, flat: bool) -> list[int] | None:

@@ -66,7 +66,7 @@ class Update:
         """
         self.scalars[iteration.cell].fill_(self.iteration)
         columns = entries(batch, self.sources)
-        self.program.validate(columns)
+        columns = self.program.admitted(columns)
         scope = Scope(columns, self.generator, self.scalars)
         with torch.enable_grad():  # whoever calls: an update needs its gradients
             self.runner.run(scope)

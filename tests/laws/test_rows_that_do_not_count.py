@@ -43,3 +43,25 @@ def test_values_and_gradients_stay_those_of_the_valid_rows(name, foreign):
     torch.testing.assert_close(value, truth)
     for a, b in zip(slopes, true_slopes, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_nan_in_rows_that_do_not_count_reaches_no_parameter(backend):
+    u = pr.symbols("u", axes=TIME)
+    w = pr.parameter("w", 1.0)
+    loss = pr.mean(pr.log(u * w))
+    batch = {"u": torch.tensor([[1.0, 2.0, float("nan")]]), "valid": torch.tensor([[True, True, False]])}
+    value = loss(batch)
+    (gradient,) = torch.autograd.grad(value, list(_held(w)))
+    assert float(value.detach()) == pytest.approx(0.3465736) and float(gradient) == pytest.approx(1.0)
+    prepare = pr.Prepare(v=u * w)
+    program = pr.Program(
+        prepare, pr.Minimize(pr.mean(pr.log(u * w) + prepare["v"] * w), wrt=w, optimizer=pr.Adam(0.01))
+    )
+    assert float(program.compile(backend=backend, seed=0)(batch)["finite"]) == 1
+
+
+def _held(w):
+    from probrl.graph.cells import tensor_of
+
+    return [tensor_of(w.cell)]
