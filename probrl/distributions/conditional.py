@@ -172,6 +172,16 @@ class Conditional(Roles):
                 "mode": "take its mean, or a draw",
             }[op]
             raise ExpressionError(f"the {op} of {applied!r} has no closed form for {self.article}; {write}")
+        self.sized(f"the {op} of {applied!r}")
+
+    def sized(self, what: str) -> None:
+        """Refuses what needs the number of coordinates where the parameters are numbers, which stand for any number."""
+        numbers = bool(self.given) and all(x.type.rank == 0 and not x.type.axes for x in self.given)
+        if numbers and self.rank and self.reparameterised:
+            raise ExpressionError(
+                f"{what}: its parameters are numbers, so a formula does not know how many coordinates it has; give them as "
+                "vectors of a network or of columns (pr.symbols('m', rank=1)), or declare a scalar with rank=0"
+            )
 
     def values_of(self, applied: Applied, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Expr, ...]:
         """The values that a density is asked about, checked."""
@@ -218,6 +228,7 @@ class Conditional(Roles):
 
     def drawable(self, applied: Applied, gradient: str | None) -> None:
         """Refuses a draw that the family cannot give."""
+        self.sized(f"a draw of {applied!r}")
         if gradient is not None:
             raise ExpressionError(
                 f"{applied!r}.draw(gradient={gradient!r}): only a one-hot draw has a straight-through gradient; "

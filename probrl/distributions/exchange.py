@@ -22,6 +22,7 @@ class Exchange:
     A tensor has any leading dimensions (pixyz's ``sample_shape``, then the batch), then the event's.
     """
 
+    event_shape: tuple[int, ...] = ()
     has_reparam = property(lambda self: self.reparameterised)
     distribution_name = property(lambda self: self.family)
     params_keys = property(lambda self: list(self.keys))
@@ -53,13 +54,24 @@ class Exchange:
         if dist.function is not None or dist.given:
             columns = tuple(n.Symbol(c, None, (BATCH,), None) for c in dist.declaration.conditions)
             found = dist.parameters_of(dist.role, columns or dist.given)
-            evaluated = {k: read("evaluate", x, values) for k, x in found.items()}
+            evaluated = {k: self._whole(k, read("evaluate", x, values)) for k, x in found.items()}
         else:
             evaluated = self._evaluated_parameters([values[c] for c in dist.declaration.conditions])
         if dist.declaration.conditions:
             return evaluated
         # without conditions there is one row, as pixyz has it
         return {k: v.unsqueeze(0) if v.dim() == dist.parameter_rank(k) else v for k, v in evaluated.items()}
+
+    def _whole(self, key: str, value: Tensor) -> Tensor:
+        """A parameter in its event's shape: a number stands for every coordinate."""
+        dist: Any = self
+        if value.dim() >= dist.parameter_rank(key) or dist.declaration.conditions:
+            return value
+        if not dist.event_shape:
+            raise DataError(
+                f"{dist.notation}: how many coordinates '{dist.variable}' has is said nowhere; add event_shape=(n,)"
+            )
+        return value.expand(dist.event_shape)
 
     def _evaluated_parameters(self, inputs: list[Any]) -> dict[str, Tensor]:
         dist: Any = self

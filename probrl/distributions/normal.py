@@ -57,6 +57,7 @@ class Scaled(Distribution):
 
         super().__init__(declaration, network, name=name, rank=rank, given=given, wrap=wrap, **options)
         self.scale = scale
+        self.event_shape = tuple(event_shape or ())
 
     @property
     def raw_rank(self) -> int | tuple[int, ...]:
@@ -106,7 +107,8 @@ class Normal(Scaled):
             number for fixed scales; an expression beside ``loc``.
         loc: in place of a network, the means as an expression.
         rank: 1 for vectors, 0 for scalars.
-        event_shape: the shape of a value, where a free scale cannot read it off the network.
+        event_shape: the shape of a value, where a free scale cannot read it off the network, or loc and scale are
+            numbers, as those of a prior: ``pr.Normal("z", loc=0.0, scale=1.0, event_shape=(8,))``.
 
     Shapes:
         A value is ``(batch, D)``; its log-probability ``(batch,)``.
