@@ -84,15 +84,19 @@ def without_idle_rows(
         if isinstance(column, Tensor) and column.is_floating_point():
             for axis in symbol.axes:
                 mask = kept.get(axis.mask) if axis.mask is not None and axis.mask not in (name, *read) else None
-                if isinstance(mask, Tensor):
-                    kept[name] = column = torch.where(_across(mask, axis, symbol, column), column, 0.0)
+                across = _across(mask, axis, symbol, column) if isinstance(mask, Tensor) else None
+                if across is not None:
+                    kept[name] = column = torch.where(across, column, 0.0)
     return kept
 
 
-def _across(mask: Tensor, axis: Axis, symbol: n.Symbol, column: Tensor) -> Tensor:
-    """A mask as a boolean with the dimensions of a column."""
+def _across(mask: Tensor, axis: Axis, symbol: n.Symbol, column: Tensor) -> Tensor | None:
+    """A mask as a boolean with the dimensions of a column; None where they do not fit, which is refused elsewhere."""
     own = [a for a in symbol.axes if a.data and (a == axis or a.mask is None)]
     sizes = [size if a in own else 1 for a, size in zip(symbol.axes, column.shape, strict=False)]
+    expected = tuple(size for a, size in zip(symbol.axes, column.shape, strict=False) if a in own)
+    if tuple(mask.shape) != expected or column.dim() < len(symbol.axes):
+        return None
     return (mask != 0).reshape(*sizes, *([1] * (column.dim() - len(sizes))))
 
 

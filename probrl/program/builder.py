@@ -31,6 +31,7 @@ class Builder:
     def __init__(self, program: Program, compile_with: Any):
         self.program, self.compile_with = program, compile_with
         self.groups: dict[tuple[int, ...], Group] = {}
+        self.named: dict[str, Step] = {}  # whose loss goes by which name among the metrics
         self.losses = sum(isinstance(s, Minimize) for s in program.walk())
 
     def sequence(self, steps: Sequence[Step], flat: bool, stop: Expr | None) -> r.Runner:
@@ -134,10 +135,14 @@ class Builder:
     def name(self, step: Minimize) -> str:
         """What a loss is called among the metrics: its own name, else by what it moves."""
         if isinstance(step.loss, n.Definition) and isinstance(step.loss.head, NamedHead):
-            return step.loss.head.name
-        if self.losses == 1:
-            return "loss"
-        return "loss_" + "_".join(m.name.replace("\\", "") for m in step.wrt)
+            wanted = step.loss.head.name
+        else:
+            wanted = "loss" if self.losses == 1 else "loss_" + "_".join(m.name.replace("\\", "") for m in step.wrt)
+        name, count = wanted, 1
+        while self.named.setdefault(name, step) is not step:
+            count += 1
+            name = f"{wanted}_{count}"
+        return name
 
 
 def alike(entries: Sequence[Moved]) -> list[list[Moved]]:

@@ -312,3 +312,11 @@ def test_one_draw_is_one_value_in_all_steps_of_a_run(backend):
         assert float(found["gap"]) == 0
         assert float(found["inside"]) != float(found["first"])  # a Fit draws anew for each minibatch
     assert float(one["first"]) != float(two["first"])
+
+
+def test_two_losses_that_move_the_same_are_named_apart():
+    x = pr.symbols("x", rank=1)
+    f = pr.Deterministic("f | x", pr.mlp(3, 1))
+    program = pr.Program(pr.Minimize(pr.mean(f(x) ** 2), wrt=f), pr.Minimize(pr.mean(pr.abs(f(x))), wrt=f))
+    metrics = program.compile(backend="eager")({"x": torch.randn(4, 3)})
+    assert {"loss_f", "loss_f_2"} <= set(metrics)
