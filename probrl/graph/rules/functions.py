@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from probrl.graph import ops
 from probrl.graph.closure import Closure
 from probrl.graph.lowering import Lowering, Value
 from probrl.graph.rules import rule
+from probrl.graph.sizes import start_of
 
 
 @rule.register
@@ -101,18 +103,7 @@ def _linear(node: n.Recursion, a: Any, b: Any, to: Lowering) -> Value:
 
 
 def _general(node: n.Recursion, to: Lowering) -> list[Value]:
-    from probrl.graph.sizes import start_of
-
-    for x in walk(*node.steps, *node.outputs, through=executed):
-        if isinstance(x, n.Symbol) and x.depth is None and node.axis in x.type.names:
-            to.lower(x)  # the states' sizes are read off the columns
-    cuts: dict[Expr, tuple[str, Value]] = {}
-    states = {}
-    for symbol, init in zip(node.states, node.inits, strict=True):
-        axes = tuple(x for x in to.names(symbol.axes) if x != node.axis)
-        start, value = start_of(node, symbol, init, axes, to)
-        cuts[symbol] = (symbol.name, value)
-        states[symbol.name] = start
+    cuts, starts = _states(node, to)
     inside = Closure(to, cuts, (*node.steps, *node.outputs), drop=node.axis)
     steps = [inside.numeric(inside.lower(x)) for x in node.steps]
     outputs = [inside.numeric(inside.lower(x)) for x in node.outputs]
@@ -126,33 +117,35 @@ def _general(node: n.Recursion, to: Lowering) -> list[Value]:
     if not rows:
         raise ExpressionError(f"{show(node)}: nothing in its body has the axis '{node.axis}'")
     mask = to.mask(x for x in node.type.axes if x.name == node.axis)
-    mask_dim = 0 if mask is None else mask.axes.index(node.axis)
-    named = dict(zip(inside.arguments, states.values(), strict=True))
-    result = to.emit(
-        ops.scan,
-        function,
-        named,
-        rows,
-        held,
-        dict(inside.dims),
-        None if mask is None else mask.node,
-        mask_dim,
-        node.reverse,
-    )
-    values = []
-    for i, (x, v) in enumerate(zip(node.outputs, outputs, strict=True)):
-        like = cuts[node.states[node.steps.index(x)]][1] if x in node.steps else v
-        import operator
+    masked = (None, 0) if mask is None else (mask.node, mask.axes.index(node.axis))
+    named = dict(zip(inside.arguments, starts, strict=True))
+    result = to.emit(ops.scan, function, named, rows, held, dict(inside.dims), *masked, node.reverse)
+    likes = [
+        cuts[node.states[node.steps.index(x)]][1] if x in node.steps else v
+        for x, v in zip(node.outputs, outputs, strict=True)
+    ]
+    return [_along(node, i, like, result, to) for i, like in enumerate(likes)]
 
-        axes = like.axes
-        data = tuple(a for a in to.names(x.type.axes) if a == node.axis or a in axes)
-        stacked = to.emit(operator.getitem, result, i)
-        position = data.index(node.axis) if node.axis in data else 0
-        values.append(
-            Value(
-                to.emit(torch.movedim, stacked, 0, position) if position else stacked,
-                (*axes[:position], node.axis, *axes[position:]),
-                like.rank,
-            )
-        )
-    return values
+
+def _states(node: n.Recursion, to: Lowering) -> tuple[dict[Expr, tuple[str, Value]], list[Any]]:
+    """How each state looks inside the body, and what it starts from."""
+    for x in walk(*node.steps, *node.outputs, through=executed):
+        if isinstance(x, n.Symbol) and x.depth is None and node.axis in x.type.names:
+            to.lower(x)  # the states' sizes are read off the columns
+    cuts: dict[Expr, tuple[str, Value]] = {}
+    starts = []
+    for symbol, init in zip(node.states, node.inits, strict=True):
+        axes = tuple(x for x in to.names(symbol.axes) if x != node.axis)
+        start, value = start_of(node, symbol, init, axes, to)
+        cuts[symbol] = (symbol.name, value)
+        starts.append(start)
+    return cuts, starts
+
+
+def _along(node: n.Recursion, i: int, like: Value, result: Any, to: Lowering) -> Value:
+    """One output, which the scan stacks in front, with the recursion's axis among the data's."""
+    data = tuple(a for a in to.names(node.outputs[i].type.axes) if a == node.axis or a in like.axes)
+    position = data.index(node.axis) if node.axis in data else 0
+    stacked = to.emit(operator.getitem, result, i)
+    placed = to.emit(torch.movedim, stacked, 0, position) if position else stacked
+    return Value(placed, (*like.axes[:position], node.axis, *like.axes[position:]), like.rank)
