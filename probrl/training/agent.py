@@ -13,6 +13,7 @@ from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, mak
 from probrl.errors import DataError, EnvironmentError
 from probrl.training.acting import chooser, sampler
 from probrl.training.catalogue import check_hyper_parameters, own_parts
+from probrl.training.declared import Declared
 from probrl.training.evaluation import Evaluation, play, summarise
 from probrl.training.run import Metrics
 from probrl.training.settings import Settings, computing_with, whole_number
@@ -24,7 +25,7 @@ PARTS = ("actor", "critic", "loss")  # what a user may hand over in place of wha
 EVALUATION_SEED = 1_000_003  # added to the agent's own: episodes that it has not learned from
 
 
-class Agent:
+class Agent(Declared):
     """Acts, learns, prints what it learns by, and is saved. Made by ``pr.PPO(env, ...)`` and by ``pr.load(path)``.
 
     Args:
@@ -35,7 +36,6 @@ class Agent:
         parts: the user's own ``actor``, ``critic`` or ``loss`` in place of the declared ones.
 
     Attributes:
-        declaration: the formulas: ``actor``, ``critic``, ``loss`` and ``program``.
         metrics: the rows of numbers of all learning so far.
         timesteps: how many steps of the environment it has learned from.
         iteration: how many rollouts it has learned from.
@@ -70,55 +70,6 @@ class Agent:
         self._sample: Callable[..., Any] | None = None
 
     # --- what it is --------------------------------------------------------------------------------------------
-    @property
-    def actor(self) -> Any:
-        """The policy."""
-        return self.declaration.actor
-
-    @property
-    def critic(self) -> Any:
-        """The value that the policy is judged by."""
-        return self.declaration.critic
-
-    @property
-    def loss(self) -> Any:
-        """The expression that is minimised."""
-        return self.declaration.loss
-
-    @property
-    def program(self) -> Any:
-        """Every update, in the order in which it runs."""
-        return self.declaration.program
-
-    @property
-    def digest(self) -> str:
-        """A hash of the equations that it learns by."""
-        return str(self.program.digest)
-
-    def latex(self, **options: Any) -> str:
-        """Every equation that is trained, as LaTeX."""
-        return str(self.program.latex(**options))
-
-    def print_latex(self, **options: Any) -> None:
-        """Prints every equation that is trained; rendered in a notebook."""
-        self.program.print_latex(**options)
-
-    def text(self, **options: Any) -> str:
-        """Every equation that is trained, as unicode text."""
-        return str(self.program.text(**options))
-
-    def png(self, path: Any = None, **options: Any) -> Any:
-        """Every equation that is trained, as a picture."""
-        return self.program.png(path, **options)
-
-    @property
-    def code(self) -> str:
-        """The source of the update's graph."""
-        return str(self.program.code)
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
-
     def __repr__(self) -> str:
         name, env = type(self.algorithm).__name__, self.env_name or "spaces only"
         return f"{name}({env!r}, seed={self.settings.seed}, timesteps={self.timesteps})"
