@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from probrl.algorithms._declaration import Declaration
-from probrl.distributions import Categorical, Deterministic, Normal
+from probrl.algorithms._defaults import default_actor, default_critic
 from probrl.expr.axes import Axis
 from probrl.expr.operators import abs, clip, constant, exp, maximum, mean, standardize, std, symbols
 from probrl.expr.scalars import progress
 from probrl.graph.optimizers import Adam
-from probrl.networks.mlp import mlp
 from probrl.objectives import clipped_surrogate, gae, td_error
 from probrl.program import Fit, Minimize, Prepare, Program, Report
 
@@ -72,12 +71,8 @@ class PPO:
             critic: a distribution "v | s" in place of the default one.
             loss: maps the declaration to the loss in place of its own.
         """
-        pi = actor if actor is not None else self.actor(spaces)
-        V = (
-            critic
-            if critic is not None
-            else Deterministic("v | s", mlp(spaces.observation.size, *self.hidden, 1), name=r"V_\phi")
-        )
+        pi = actor if actor is not None else default_actor(spaces, self.hidden)
+        V = critic if critic is not None else default_critic(spaces, self.hidden)
         time = Axis("time", mask="valid")
         s, a, r, s_next, terminated, ended = symbols("s a r s_next terminated ended", axes=time)
         gamma, lam, eps = (
@@ -118,10 +113,3 @@ class PPO:
         return declared.with_program(
             Program(prepare, Fit(update, diagnostics, epochs=self.update_epochs, minibatch=rows, stop=stop))
         )
-
-    def actor(self, spaces: Any) -> Any:
-        """The default policy: categorical over choices, normal with a free scale over a box."""
-        size, action = spaces.observation.size, spaces.action
-        if hasattr(action, "n"):
-            return Categorical("a | s", mlp(size, *self.hidden, action.n, last_gain=0.01), name=r"\pi_\theta")
-        return Normal("a | s", mlp(size, *self.hidden, action.dim, last_gain=0.01), name=r"\pi_\theta", scale="free")
