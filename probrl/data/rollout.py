@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from probrl.data.nested import each, parts
 from probrl.errors import NonFiniteError
 
 Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...] | Mapping[str, Any]  # of an array, or of each entry of a dict of arrays
 
 
 class Rollout:
@@ -32,10 +35,10 @@ class Rollout:
     Args:
         num_envs: N, environments.
         steps: T, steps of each.
-        observation: shape of one observation.
+        observation: shape of one observation; a dict of shapes for a dict of arrays, whose columns are dicts too.
         action: shape of one action; ``()`` for a discrete one.
         discrete: whether actions are whole numbers.
-        observation_dtype: numpy name; what is not an integer type is kept as float32.
+        observation_dtype: numpy name, or a dict of them; what is not an integer type is kept as float32.
 
     Example:
         >>> rollout = Rollout(num_envs=2, steps=3, observation=(4,), action=(), discrete=True)
@@ -47,34 +50,36 @@ class Rollout:
         self,
         num_envs: int,
         steps: int,
-        observation: tuple[int, ...],
+        observation: Shape,
         action: tuple[int, ...],
         discrete: bool,
-        observation_dtype: str = "float32",
+        observation_dtype: str | Mapping[str, Any] = "float32",
     ) -> None:
         self.num_envs, self.steps, self.filled = num_envs, steps, 0
-        integer = np.issubdtype(np.dtype(observation_dtype), np.integer)
-        seen = torch.from_numpy(np.zeros(0, observation_dtype)).dtype if integer else torch.float32
         rows = (num_envs, steps)
-        self._columns: dict[str, Tensor] = {
-            "s": torch.zeros(*rows, *observation, dtype=seen),
+        self._columns: dict[str, Any] = {
+            "s": _zeros(rows, observation, observation_dtype),
             "a": torch.zeros(*rows, *action, dtype=torch.int64 if discrete else torch.float32),
             "a_log_prob": torch.zeros(rows),
             "r": torch.zeros(rows),
-            "s_next": torch.zeros(*rows, *observation, dtype=seen),
+            "s_next": _zeros(rows, observation, observation_dtype),
             "terminated": torch.zeros(rows, dtype=torch.bool),
             "ended": torch.zeros(rows, dtype=torch.bool),
             "valid": torch.zeros(rows, dtype=torch.bool),
         }
         # Views of one step, made once: writing through them costs a fifth of indexing a tensor each time.
-        views = [column.numpy() for name, column in self._columns.items() if name != "s"]
-        self._rows = [tuple(view[:, t] for view in views) for t in range(steps)]
-        self._seen = [self._columns["s"][:, t] for t in range(steps)]
-        self._seen_rows = [seen.numpy() for seen in self._seen]
+        views = [each(Tensor.numpy, column) for name, column in self._columns.items() if name != "s"]
+        self._rows = [tuple(each(lambda v, t=t: v[:, t], view) for view in views) for t in range(steps)]
+        self._seen = [each(lambda c, t=t: c[:, t], self._columns["s"]) for t in range(steps)]
+        self._seen_rows = [each(Tensor.numpy, seen) for seen in self._seen]
+        self._nested = isinstance(observation, Mapping)
 
-    def observe(self, observation: Array) -> Tensor:
+    def observe(self, observation: Any) -> Any:
         """Writes what the next action is chosen on, and gives it back as a tensor ``(N, *o)`` of the column's type."""
-        self._seen_rows[self.filled][...] = observation
+        if self._nested:
+            each(np.copyto, self._seen_rows[self.filled], observation)
+        else:
+            self._seen_rows[self.filled][...] = observation
         return self._seen[self.filled]
 
     def record(
@@ -82,7 +87,7 @@ class Rollout:
         action: Array,
         log_prob: Array,
         reward: Array,
-        next_observation: Array,
+        next_observation: Any,
         terminated: Array,
         truncated: Array,
         valid: Array,
@@ -92,7 +97,10 @@ class Rollout:
         a[...] = action
         a_log_prob[...] = log_prob
         r[...] = reward
-        s_next[...] = next_observation
+        if self._nested:
+            each(np.copyto, s_next, next_observation)
+        else:
+            s_next[...] = next_observation
         dead[...] = terminated
         np.logical_or(terminated, truncated, out=ended)
         counts[...] = valid
@@ -107,11 +115,11 @@ class Rollout:
         """Begins again; the tensors are kept and will be written over."""
         self.filled = 0
 
-    def columns(self, device: torch.device | str | None = None) -> dict[str, Tensor]:
+    def columns(self, device: torch.device | str | None = None) -> dict[str, Any]:
         """The columns as a batch; on the CPU the tensors are the storage itself, which the next rollout overwrites."""
         if device is None or torch.device(device).type == "cpu":
             return dict(self._columns)
-        return {name: column.to(device, non_blocking=True) for name, column in self._columns.items()}
+        return each(lambda column: column.to(device, non_blocking=True), self._columns)
 
     def check_finite(self) -> None:
         """Refuses what an environment or a policy made of NaN or infinity.
@@ -120,13 +128,24 @@ class Rollout:
             NonFiniteError naming the column, the environment's index and the step.
         """
         for name in ("s", "a", "a_log_prob", "r", "s_next"):
-            column = self._columns[name]
-            # one reduction over everything: a sum is finite unless a term is not, or the numbers are absurdly large
-            if column.is_floating_point() and not bool(torch.isfinite(column.sum())):
-                bad = torch.nonzero(~torch.isfinite(column))
-                if len(bad):
-                    env, step = bad[0, :2].tolist()
-                    value = float(column[tuple(bad[0])])
-                    meaning = {"r": "the reward", "a": "the action", "a_log_prob": "the log-probability of the action"}
-                    what = meaning.get(name, "the observation")
-                    raise NonFiniteError(f"{what} is {value} in environment {env} at step {step} of the rollout")
+            for entry, column in parts(self._columns[name]):
+                # one reduction over everything: a sum is finite unless a term is not, or the numbers are absurdly large
+                if column.is_floating_point() and not bool(torch.isfinite(column.sum())):
+                    _refuse_non_finite(name, entry, column)
+
+
+def _zeros(rows: tuple[int, int], shape: Shape, dtype: Any) -> Any:
+    if isinstance(shape, Mapping):
+        return {name: _zeros(rows, part, dtype[name]) for name, part in shape.items()}
+    integer = np.issubdtype(np.dtype(dtype), np.integer)
+    return torch.zeros(*rows, *shape, dtype=torch.from_numpy(np.zeros(0, dtype)).dtype if integer else torch.float32)
+
+
+def _refuse_non_finite(name: str, entry: str, column: Tensor) -> None:
+    bad = torch.nonzero(~torch.isfinite(column))
+    if len(bad):
+        env, step = bad[0, :2].tolist()
+        value = float(column[tuple(bad[0])])
+        meaning = {"r": "the reward", "a": "the action", "a_log_prob": "the log-probability of the action"}
+        what = meaning.get(name, f"the observation's {entry!r}" if entry else "the observation")
+        raise NonFiniteError(f"{what} is {value} in environment {env} at step {step} of the rollout")
