@@ -25,8 +25,11 @@ temperature = pr.mean(-pr.log(alpha) * pr.stop_gradient(pi(s).log_prob(a_new) - 
 # --- the order of the updates ----------------------------------------------------------------------------------
 sac = pr.Program(
     pr.Minimize(critic.named("critic"), wrt=Q),
-    pr.Minimize(actor.named("actor"), wrt=pi),
-    pr.Minimize(temperature.named("temperature"), wrt=alpha),
+    # at the same parameters, so that pi(s) is computed once for both
+    pr.Together(
+        pr.Minimize(actor.named("actor"), wrt=pi),
+        pr.Minimize(temperature.named("temperature"), wrt=alpha),
+    ),
     pr.Polyak(Q.target, tau=0.005),
     pr.Report(alpha=alpha, entropy=pr.mean(-pi(s).log_prob(a_new))),
 )

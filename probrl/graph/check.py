@@ -16,6 +16,7 @@ from probrl.expr.state import COPIED
 from probrl.graph.batch import entries
 from probrl.graph.cells import tensor_of
 from probrl.graph.function import Function
+from probrl.graph.misfit import explained
 from probrl.graph.roles import InRole
 from probrl.symbolic import reading
 
@@ -76,7 +77,10 @@ def check(expr: Expr, batch: Mapping[str, Any], tolerance: float = TOLERANCE) ->
     function.noise_shapes(batch, generator)  # found with the modules as they are
     bound = function.bind(wide, generator, None, scalars)
     devices = [t.device for t in leaves.values()]
-    with torch.random.fork_rng(devices=[d for d in devices if d.type == "cuda"]):
+    with (
+        torch.random.fork_rng(devices=[d for d in devices if d.type == "cuda"]),
+        explained((function, {**calls, **bound})),
+    ):
         results = function._forward(**calls, **bound)
     value, supplied = results[0], dict(zip(nodes[1:], results[1:], strict=True))
     arrays = {node: _ordered(function, i + 1, x) for i, (node, x) in enumerate(supplied.items())}

@@ -18,6 +18,7 @@ from probrl.expr.traversal import everything, walk
 from probrl.graph.batch import Columns, entries, has_ends, masks_of_next, without_idle_rows
 from probrl.graph.cells import tensor_of
 from probrl.graph.lowering import Lowering, Value
+from probrl.graph.misfit import explained
 from probrl.graph.noise import draw
 from probrl.graph.roles import callable_of
 from probrl.graph.sizes import axis_size, event_shape
@@ -107,7 +108,9 @@ class Function:
     def __call__(self, batch: Mapping[str, Any], generator: Generator | None = None,
                  noise: Mapping[Expr, Tensor] | None = None, scalars: Mapping[Cell, Tensor] | None = None) -> dict[str, Tensor]:  # fmt: skip
         """The values of the formulas on a batch, eagerly."""
-        results = self._forward(**self.networks(), **self.bind(batch, generator, noise, scalars))
+        bound = self.bind(batch, generator, noise, scalars)
+        with explained((self, bound)):
+            results = self._forward(**self.networks(), **bound)
         return dict(zip(self.values, results, strict=True))
 
 

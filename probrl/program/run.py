@@ -15,6 +15,7 @@ from probrl.expr.base import Expr
 from probrl.expr.state import Cell
 from probrl.graph.batch import Columns, without_idle_rows
 from probrl.graph.function import Function
+from probrl.graph.misfit import explained
 from probrl.program.unit import Unit
 
 
@@ -107,7 +108,8 @@ class PrepareRunner(Runner):
     def run(self, scope: Scope) -> None:
         function = self.function
         bound = function.bind_once(scope.columns, scope.generator, scope.drawn, scope.scalars)
-        results = function._forward(**function.networks(), **bound)
+        with explained((function, bound)):
+            results = function._forward(**function.networks(), **bound)
         for name, value in zip(function.values, results, strict=True):
             order = self.orders[name]
             scope.columns[name] = value if order is None else value.permute(*order, *range(len(order), value.dim()))

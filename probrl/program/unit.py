@@ -14,6 +14,7 @@ from probrl.expr.state import Cell, Network
 from probrl.graph.cells import tensor_of
 from probrl.graph.descent import Descent
 from probrl.graph.function import Function
+from probrl.graph.misfit import explained
 from probrl.graph.roles import polyak, snapshot
 from probrl.graph.traced import TracedDescent
 
@@ -118,12 +119,13 @@ class Unit:
         pass has its own.
         """
         passes = [self.bind(columns, generator, scalars, {} if drawn is None else drawn) for columns in parts]
-        if self.compile_with is None:
-            return self._eager(passes, stopped)
-        if len(passes) not in self._compiled:
-            self._prepare(passes)
-        with torch.no_grad():
-            return self._compiled[len(passes)](passes, stopped)
+        with explained(*(run for bounds in passes for run in zip(self.functions, bounds, strict=True))):
+            if self.compile_with is None:
+                return self._eager(passes, stopped)
+            if len(passes) not in self._compiled:
+                self._prepare(passes)
+            with torch.no_grad():
+                return self._compiled[len(passes)](passes, stopped)
 
     def _eager(self, passes: Sequence[Bounds], stopped: Tensor | None) -> tuple[list[dict[str, Any]], Tensor | None]:
         found: list[dict[str, Any]] = []

@@ -157,11 +157,15 @@ def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], An
                 except Exception as error:
                     if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                         raise
+                    with torch.enable_grad():
+                        done = eagerly(passes, stopped)
+                    # what fails eagerly too is the data's fault, and says nothing about the program
                     state["broken"] = True
                     warnings.warn(
                         f"the program of {', '.join(names)} cannot be compiled and runs eagerly: {str(error).splitlines()[0]}",
                         stacklevel=3,
                     )
+                    return done
             with torch.enable_grad():
                 return eagerly(passes, stopped)
 

@@ -228,3 +228,27 @@ def test_a_formula_alone_refuses_an_episode_without_a_last_row_too():
     assert torch.equal(pr.next(r)(batch)[:, :2], batch["r"][:, 1:])
     with pytest.raises(DataError, match="one more row that holds its last observation"):
         pr.next(r)({**batch, "valid": torch.ones(2, 3, dtype=torch.bool)})
+
+
+MISFITS = [
+    ({"s": torch.randn(16, 3)}, r"the network of \\pi_\\theta .*\(16, 3\) float32.*16x3 and 4x"),
+    ({"s": torch.randn(16, 4, dtype=torch.float64)}, r"the network of \\pi_\\theta .*\(16, 4\) float64.*Double and Float"),
+    ({"a": torch.full((16,), 7)}, r"'a' goes from 7 to 7 and chooses among 2: it must be within 0 to 1"),
+    ({"a": torch.full((16,), -1)}, r"'a' goes from -1 to -1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "pattern"), MISFITS)
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_what_a_network_or_an_index_cannot_take_is_named(declared, backend, wrong, pattern):
+    """Whether the program has run before or not; a compiled one stays compiled."""
+    update = declared.program.compile(backend=backend)
+    batch = {**declared.batch, **wrong}
+    refused(update, batch, pattern)
+    assert float(update(declared.batch)["finite"]) == 1
+    refused(update, batch, pattern)
+    assert float(update(declared.batch)["finite"]) == 1
+    loss = declared.names["loss"]
+    for reading in (loss,) if "float64" in pattern else (loss, loss.check):  # a check widens everything to float64
+        with pytest.raises(DataError, match=pattern.split(" .*")[0]):
+            reading(batch)
