@@ -74,6 +74,7 @@ __version__ = "0.1.0"
 # What needs an environment library is loaded when it is first asked for: formulas do not.
 _LATE = {
     "PPO": "probrl.training.shipped", "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.checkpoint",
+    "callbacks": "probrl.training",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The loops that feed data to compiled programs: agents, trainers, evaluation, checkpoints and run folders."""
 
+from probrl.training import callbacks
 from probrl.training.agent import Agent
 from probrl.training.assembly import agent_of
 from probrl.training.checkpoint import load
@@ -7,4 +8,4 @@ from probrl.training.evaluation import Evaluation
 from probrl.training.on_policy import OnPolicyTrainer
 from probrl.training.settings import Settings
 
-__all__ = ["Agent", "Evaluation", "OnPolicyTrainer", "Settings", "agent_of", "load"]
+__all__ = ["Agent", "Evaluation", "OnPolicyTrainer", "Settings", "agent_of", "callbacks", "load"]

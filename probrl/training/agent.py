@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from probrl.training.run import Metrics
 from probrl.training.settings import Settings, computing_with, whole_number
 
 if TYPE_CHECKING:
+    from probrl.training.callbacks import Callback
     from probrl.training.on_policy import OnPolicyTrainer
 
 PARTS = ("actor", "critic", "loss")  # what a user may hand over in place of what is declared
@@ -37,6 +38,7 @@ class Agent(Declared):
 
     Attributes:
         metrics: the rows of numbers of all learning so far.
+        folder: the run folder, or None.
         timesteps: how many steps of the environment it has learned from.
         iteration: how many rollouts it has learned from.
     """
@@ -61,6 +63,7 @@ class Agent(Declared):
         for network in self.networks().values():
             network.to(self.settings.device)
         self.metrics = Metrics()
+        self.folder: Path | None = None
         self.timesteps = self.iteration = 0
         self._update: Any = None
         self._kept_state: dict[str, Any] = {}  # of a checkpoint, until the program is compiled
@@ -121,12 +124,13 @@ class Agent(Declared):
         return {name: module for name, module in found.items() if isinstance(module, torch.nn.Module)}
 
     # --- what it does ------------------------------------------------------------------------------------------
-    def learn(self, total_timesteps: int, callback: Callable[[OnPolicyTrainer], bool | None] | None = None) -> Agent:
+    def learn(self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None) -> Agent:
         """Plays and learns for some more steps; called again, it goes on.
 
         Args:
             total_timesteps: steps of the environment, over all its copies; rounded up to whole rollouts.
-            callback: called after every update with the trainer; returning False ends the learning.
+            callback: called after every update with the trainer, or several of them; returning False ends the learning.
+                :mod:`probrl.training.callbacks` has those for evaluations, thresholds and checkpoints.
 
         Errors:
             DataError for a number that is not a positive whole one; NonFiniteError naming the term and the step.
@@ -235,6 +239,7 @@ class Agent(Declared):
         folder = run.new_folder(path)
         run.explain(folder, checkpoint.configuration(self), self.latex(), self.text())
         self.metrics.keep_in(folder)
+        self.folder = folder
         return folder
 
     def state(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +12,13 @@ import numpy as np
 from probrl.envs import EnvLike, make, repeatable
 from probrl.errors import EnvironmentError, NonFiniteError
 from probrl.program import Fit, Minimize, Together
+from probrl.training.callbacks import Callback, built_in, gathered, hook, told
 from probrl.training.collector import Collector
 from probrl.training.progress import ProgressBar
 from probrl.training.settings import computing_with, whole_number
 
 if TYPE_CHECKING:
     from probrl.training.agent import Agent
-
-Callback = Callable[["OnPolicyTrainer"], bool | None]
 
 
 class OnPolicyTrainer:
@@ -31,7 +30,8 @@ class OnPolicyTrainer:
 
     Attributes:
         collector: plays the environments.
-        metrics: the newest row.
+        metrics: the newest row; what a callback puts into it is kept with it.
+        callbacks: who is told after every update.
 
     Example:
         ``OnPolicyTrainer("CartPole-v1", agent).learn(10_000)``
@@ -52,12 +52,19 @@ class OnPolicyTrainer:
         )
         self.environments = environments
         self.metrics: dict[str, float] = {}
+        self.callbacks: list[Callback] = []
 
-    def learn(self, total_timesteps: int, callback: Callback | None = None) -> None:
+    @property
+    def steps_per_update(self) -> int:
+        """How many steps of the environment come before each update."""
+        return self.collector.rollout.num_envs * self.collector.rollout.steps
+
+    def learn(self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None) -> None:
         """Plays and learns for some more steps; see :meth:`Agent.learn`."""
         agent, began = self.agent, self.agent.timesteps
         goal = began + whole_number("total_timesteps", total_timesteps)
-        rows = self.collector.rollout.num_envs * self.collector.rollout.steps
+        callbacks = self.callbacks = [*gathered(callback), *built_in(agent)]
+        rows = self.steps_per_update
         agent.compile(updates=-(-total_timesteps // rows) * planned_updates(agent.program, rows))
         start = time.perf_counter()
         with computing_with(agent.threads), ProgressBar(goal, began, agent.settings.progress) as bar:
@@ -66,10 +73,15 @@ class OnPolicyTrainer:
                 seconds = time.perf_counter() - start
                 row["seconds"] = seconds
                 row["steps_per_second"] = (agent.timesteps - began) / seconds
-                agent.metrics.add(row)
+                try:
+                    goes_on = told(callbacks, self)
+                finally:
+                    agent.metrics.add(row)
                 bar.update(agent.timesteps, row)
-                if callback is not None and callback(self) is False:
+                hook(callbacks, "after", self)
+                if not goes_on:
                     break
+        hook(callbacks, "end", self)
 
     def step(self, progress: float) -> dict[str, float]:
         """One rollout and one run of the program on it.

@@ -15,7 +15,10 @@ from typing import Any
 
 from probrl.errors import DataError
 
-EXPLANATIONS = ("config.json", "equations.tex", "equations.txt", "metrics.jsonl", "metrics.csv")
+EXPLANATIONS = (
+    "config.json", "README.md", "equations.tex", "equations.txt", "equations.png", "metrics.jsonl", "metrics.csv",
+    "learning_curve.png", "tensorboard", "best",
+)  # fmt: skip
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

@@ -26,6 +26,7 @@ class Settings:
         progress: whether a progress bar is shown; None means when standard error is a terminal.
         threads: how many torch computes with while it learns and evaluates; None is one for networks so small that
             more would only wait for each other, and torch's own number for others.
+        checkpoint_interval: steps of the environment from one checkpoint of the run folder to the next; None is none.
 
     Errors:
         DataError for a seed that is not a whole number from 0 on, an unknown device or backend.
@@ -37,6 +38,7 @@ class Settings:
     run: str | None = None
     progress: bool | None = None
     threads: int | None = None
+    checkpoint_interval: int | None = None
 
     def threads_for(self, weights: int) -> int:
         """How many threads torch computes with for networks of so many weights."""
@@ -48,6 +50,8 @@ class Settings:
         whole_number("seed", self.seed, least=0)
         if self.threads is not None:
             whole_number("threads", self.threads)
+        if self.checkpoint_interval is not None:
+            whole_number("checkpoint_interval", self.checkpoint_interval)
         if self.backend not in ("auto", "inductor", "aot_eager", "eager"):
             raise DataError(f"backend is 'auto', 'inductor' or 'eager', not {self.backend!r}")
         try:

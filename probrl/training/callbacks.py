@@ -1,0 +1,201 @@
+"""What may look on while an agent learns: evaluations, thresholds and checkpoints, told after every update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from probrl.envs import EnvLike, repeatable
+from probrl.errors import DataError
+from probrl.training.evaluation import Evaluation
+from probrl.training.settings import whole_number
+
+if TYPE_CHECKING:
+    from probrl.training.agent import Agent
+    from probrl.training.on_policy import OnPolicyTrainer
+
+Callback = Callable[["OnPolicyTrainer"], bool | None]
+
+BEST_SEED = 2_000_003  # added to the agent's: neither what it learned from nor what ``agent.evaluate`` plays
+WINDOW = 100  # finished episodes that the environments remember
+
+
+class Evaluate:
+    """Plays evaluation episodes every so many steps, and keeps the agent that did best.
+
+    The episodes are the same every time, played in environments of their own, and leave the learning as it was. Adds
+    the columns ``eval_return``, ``eval_std`` and ``eval_length`` to the metrics.
+
+    Args:
+        every: steps of the environment from one evaluation to the next.
+        episodes: how many are played.
+        deterministic: the likeliest actions; False draws them.
+        env: what is played; None is the agent's own, made anew.
+        path: where the best agent is saved; None is the folder ``best`` of the run folder, if there is one.
+        seed: of the first resets; None derives one from the agent's.
+
+    Attributes:
+        best: the greatest mean return so far.
+        latest: the newest :class:`Evaluation`.
+
+    Example:
+        ``agent.learn(100_000, callback=pr.callbacks.Evaluate(every=10_000))``
+    """
+
+    def __init__(
+        self,
+        every: int,
+        episodes: int = 20,
+        deterministic: bool = True,
+        env: EnvLike | None = None,
+        path: str | Path | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.every, self.episodes = whole_number("every", every), whole_number("episodes", episodes)
+        self.deterministic, self.env, self.path = deterministic, env, path
+        self.seed = None if seed is None else whole_number("seed", seed, least=0)
+        self.best = -math.inf
+        self.latest: Evaluation | None = None
+
+    def __call__(self, trainer: OnPolicyTrainer) -> None:
+        """Evaluates where it is time to, and writes the result into ``trainer.metrics``."""
+        if not due(trainer, self.every):
+            return
+        agent = trainer.agent
+        if self.env is None and (agent.env is None or not repeatable(agent.env)):
+            raise DataError(
+                "Evaluate plays in environments of its own, and no second one can be made of an instance: "
+                "hand one over, as in Evaluate(every=..., env=...)"
+            )
+        seed = agent.settings.seed + BEST_SEED if self.seed is None else self.seed
+        acting = agent._generator.get_state()  # drawn actions must not change what is learned afterwards
+        with torch.random.fork_rng(devices=[]):
+            found = agent.evaluate(self.episodes, self.deterministic, self.env, seed)
+        agent._generator.set_state(acting)
+        self.latest = found
+        length = float(np.mean(found.lengths))
+        trainer.metrics.update(eval_return=found.mean, eval_std=found.std, eval_length=length)
+
+    def after(self, trainer: OnPolicyTrainer) -> None:
+        """Saves the agent if it is the best so far."""
+        if self.latest is None or "eval_return" not in trainer.metrics or self.latest.mean <= self.best:
+            return
+        self.best = self.latest.mean
+        path = self.path or (trainer.agent.folder and trainer.agent.folder / "best")
+        if path:
+            trainer.agent.save(path)
+
+    def state(self) -> dict[str, Any]:
+        """The best mean return so far."""
+        return {"best": self.best}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on where another one stopped."""
+        self.best = float(state["best"])
+
+
+class StopAt:
+    """Ends the learning once the mean return is good enough.
+
+    Args:
+        threshold: the mean return that is.
+        episodes: how many of the last episodes of the learning the mean is over, at most 100.
+        evaluation: whether it is the mean of the newest evaluation instead, made by an ``Evaluate`` that comes before.
+
+    Example:
+        ``agent.learn(100_000, callback=pr.callbacks.StopAt(475, episodes=20))``
+    """
+
+    def __init__(self, threshold: float, episodes: int = 100, evaluation: bool = False) -> None:
+        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not math.isfinite(threshold):
+            raise DataError(f"the threshold must be a finite number, got {threshold!r}")
+        if whole_number("episodes", episodes) > WINDOW:
+            raise DataError(f"the last {WINDOW} episodes are remembered, StopAt cannot look at {episodes}")
+        self.threshold, self.episodes, self.evaluation = float(threshold), episodes, evaluation
+
+    def __call__(self, trainer: OnPolicyTrainer) -> bool:
+        """False where the mean has reached the threshold."""
+        if self.evaluation:
+            return not trainer.metrics.get("eval_return", -math.inf) >= self.threshold
+        returns = list(trainer.environments.episodes.returns)[-self.episodes :]
+        return len(returns) < self.episodes or float(np.mean(returns)) < self.threshold
+
+
+class Checkpoint:
+    """Saves the agent every so many steps, each time in place of the one before.
+
+    Args:
+        every: steps of the environment from one to the next.
+        path: the folder; None is the run folder.
+
+    Example:
+        ``agent.learn(100_000, callback=pr.callbacks.Checkpoint(every=10_000, path="runs/mine"))``
+    """
+
+    def __init__(self, every: int, path: str | Path | None = None) -> None:
+        self.every, self.path = whole_number("every", every), path
+
+    def __call__(self, trainer: OnPolicyTrainer) -> None:
+        """Nothing: it saves once the metrics of the update are written."""
+        if self.path is None and trainer.agent.folder is None:
+            raise DataError("Checkpoint needs a place: name one, as in Checkpoint(every=..., path='runs/mine')")
+
+    def after(self, trainer: OnPolicyTrainer) -> None:
+        """Saves where it is time to."""
+        path = self.path or trainer.agent.folder
+        if path is not None and due(trainer, self.every):
+            trainer.agent.save(path)
+
+
+def due(trainer: OnPolicyTrainer, every: int) -> bool:
+    """Whether the newest update passed a multiple of so many steps."""
+    steps = trainer.agent.timesteps
+    return steps // every > (steps - trainer.steps_per_update) // every
+
+
+def gathered(callback: Callback | Iterable[Callback] | None) -> list[Callback]:
+    """One callback or several as a list.
+
+    Errors:
+        DataError for what cannot be called, and for a threshold on evaluations that nobody makes.
+    """
+    if callback is None:
+        return []
+    several = list(callback) if isinstance(callback, Iterable) else [callback]
+    evaluates = False
+    for one in several:
+        if not callable(one) or isinstance(one, type):
+            raise DataError(f"a callback is called with the trainer after every update: {one!r} cannot be")
+        evaluates = evaluates or isinstance(one, Evaluate)
+        if isinstance(one, StopAt) and one.evaluation and not evaluates:
+            raise DataError("StopAt(evaluation=True) needs an Evaluate before it in the list of callbacks")
+    return several
+
+
+def built_in(agent: Agent) -> list[Callback]:
+    """What the agent's settings ask for."""
+    if agent.folder is None or agent.settings.checkpoint_interval is None:
+        return []
+    return [Checkpoint(agent.settings.checkpoint_interval)]
+
+
+def told(callbacks: list[Callback], trainer: OnPolicyTrainer) -> bool:
+    """Calls all of them after an update; whether the learning goes on, which one that returns False ends."""
+    answers = [callback(trainer) for callback in callbacks]
+    return not any(answer is False for answer in answers)
+
+
+def hook(callbacks: list[Callback], name: str, trainer: OnPolicyTrainer) -> None:
+    """Calls the method of a name where a callback has it.
+
+    ``after(trainer)`` comes once the metrics of an update are written, ``end(trainer)`` when the learning is over.
+    """
+    for callback in callbacks:
+        method = getattr(callback, name, None)
+        if method is not None:
+            method(trainer)
