@@ -58,6 +58,7 @@ class Setting:
         results = self.function._forward(**self.function.networks(), **bound)
         held = tensor_of(self.cell)
         new = torch.as_tensor(results[0], dtype=held.dtype, device=held.device)
+        new = torch.where(torch.isfinite(new), new, held)  # like an update, it refuses what is not finite
         if len(results) > 1:
             new = torch.where(torch.as_tensor(results[1], device=held.device) != 0, new, held)
         held.copy_(new if stopped is None else torch.where(stopped == 0, new, held))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -144,6 +146,16 @@ def test_assign(backend):
         first = float(batch["y"].mean()) if i < 2 else first
         assert float(found["m"]) == pytest.approx(expected, abs=1e-6)
         assert float(found["n"]) == pytest.approx(first, abs=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_running_value_does_not_take_what_is_not_finite(backend):
+    y, m = pr.symbols("y"), pr.state("m", 1.5)
+    update = pr.Program(pr.Assign(m, pr.mean(y)), pr.Report(m=m)).compile(backend=backend)
+    for bad in (math.nan, math.inf):
+        assert float(update({"y": torch.tensor([1.0, bad])})["m"]) == 1.5
+    assert float(update({"y": torch.tensor([1.0, 2.0])})["m"]) == 1.5
+    assert float(update({"y": torch.tensor([1.0, 3.0])})["m"]) == 2.0
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
