@@ -31,6 +31,7 @@ FLOORS = {
     "solvers": 1,
     "networks": 1,
     "errors": 0,
+    "nested": 0,
 }
 # Who alone may import a library, at any depth of a module.
 GUARDED = {

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from probrl.data.nested import each, parts
+from probrl.nested import each, parts
 from probrl.errors import NonFiniteError
 
 Array = np.ndarray[Any, Any]

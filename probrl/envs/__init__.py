@@ -1,16 +1,32 @@
 """Environments: the only package that imports gymnasium."""
 
 from probrl.envs.make import EnvLike, listed, make, repeatable
-from probrl.envs.spaces import Continuous, Discrete, Observation, Spaces, read_spaces
+from probrl.envs.reading import read_spaces
+from probrl.envs.spaces import (
+    Choices,
+    Continuous,
+    Discrete,
+    Entries,
+    MultiBinary,
+    MultiDiscrete,
+    Observation,
+    Seen,
+    Spaces,
+)
 from probrl.envs.vector import Environments, EpisodeLog, Transition
 
 __all__ = [
+    "Choices",
     "Continuous",
     "Discrete",
+    "Entries",
     "EnvLike",
     "Environments",
     "EpisodeLog",
+    "MultiBinary",
+    "MultiDiscrete",
     "Observation",
+    "Seen",
     "Spaces",
     "Transition",
     "listed",

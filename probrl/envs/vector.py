@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from probrl.envs.spaces import Spaces, read_spaces
+from probrl.envs.reading import read_spaces
+from probrl.envs.spaces import Spaces
 from probrl.errors import EnvironmentError
+from probrl.nested import each, parts
 
 Array = np.ndarray[Any, Any]
 
@@ -133,22 +136,26 @@ class Environments:
     def _same_step(self, observation: Array, ended: Array, info: dict[str, Any]) -> tuple[Array, Array]:
         # the observation after the action, and the one that the next action is chosen on
         if self.mode is AutoresetMode.DISABLED:
-            last = np.array(observation)
+            last = each(np.array, observation)
             observation, _ = self.vector.reset(options={"reset_mask": ended.copy()})
             return last, observation
         final = info.get("final_obs", info.get("final_observation"))
         if final is None:
             raise EnvironmentError(f"{self.name} resets in the same step but gives no 'final_obs' in its infos")
-        last = np.array(observation)
+        last = each(np.array, observation)
         for i in np.flatnonzero(ended):
-            last[i] = final[i]
+            each(lambda rows, row, i=i: rows.__setitem__(i, row), last, final[i])
         return last, observation
 
-    def _checked(self, observation: Array) -> Array:
-        shape = (self.num_envs, *self.spaces.observation.shape)
-        if getattr(observation, "shape", None) != shape:
-            got = getattr(observation, "shape", type(observation).__name__)
-            raise EnvironmentError(f"{self.name} declares observations of shape {shape[1:]} but gave, in all, {got}")
+    def _checked(self, observation: Any) -> Any:
+        declared = dict(parts(self.spaces.observation.shape))
+        given = dict(parts(observation)) if isinstance(observation, Mapping) else {"": observation}
+        for name, shape in declared.items():
+            array = given.get(name)
+            if getattr(array, "shape", None) != (self.num_envs, *shape):
+                got = getattr(array, "shape", type(observation if array is None else array).__name__)
+                what = f"its observations' {name!r}" if name else "observations"
+                raise EnvironmentError(f"{self.name} declares {what} of shape {shape} but gave, in all, {got}")
         return observation
 
 

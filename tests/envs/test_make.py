@@ -6,7 +6,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from probrl.envs import Continuous, Discrete, Environments, Observation, Spaces, listed, make, read_spaces
+from probrl.envs import Continuous, Discrete, Environments, Observation, Spaces, listed, make
 from probrl.errors import EnvironmentError, MissingExtraError
 from tests.envs.known import Clock, Known, OneStep, Target
 
@@ -85,35 +85,6 @@ def test_counts_that_cannot_be():
 def test_what_is_no_environment(thing, message):
     with pytest.raises(EnvironmentError, match=message):
         make(thing)
-
-
-BOX, CHOICE = spaces.Box(-1, 1, (2,)), spaces.Discrete(3)
-UNSUPPORTED = [
-    (spaces.Dict(a=BOX), CHOICE, "observation space Dict.*FlattenObservation"),
-    (spaces.Tuple((BOX, BOX)), CHOICE, "observation space Tuple.*FlattenObservation"),
-    (spaces.Discrete(5), CHOICE, r"observation space Discrete\(5\).*one-hot"),
-    (spaces.Text(4), CHOICE, "observation space Text"),
-    (spaces.Box(-1, 1, ()), CHOICE, "has no numbers"),
-    (BOX, spaces.MultiDiscrete([2, 3]), "action space MultiDiscrete"),
-    (BOX, spaces.MultiBinary(3), r"action space MultiBinary\(3\)"),
-    (BOX, spaces.Dict(a=CHOICE), "action space Dict"),
-    (BOX, spaces.Box(-np.inf, np.inf, (2,)), "is unbounded"),
-    (BOX, spaces.Box(0, np.inf, (2,)), "is unbounded"),
-    (BOX, spaces.Box(0, 9, (2,), np.int64), "whole numbers"),
-]
-
-
-@pytest.mark.parametrize(("observation", "action", "message"), UNSUPPORTED)
-def test_unsupported_spaces_are_refused_by_name(observation, action, message):
-    with pytest.raises(EnvironmentError, match=message) as caught:
-        read_spaces(observation, action)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("action", [spaces.Discrete(3, start=2), spaces.Box(-2, 3, (2, 2), np.float32)])
-def test_spaces_survive_a_manifest(action):
-    found = read_spaces(spaces.Box(0, 255, (8, 8, 3), np.uint8), action)
-    assert Spaces.from_json(found.to_json()) == found
 
 
 def test_an_autoreset_mode_that_is_not_stated():
