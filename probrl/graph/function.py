@@ -100,7 +100,7 @@ class Function:
 
     def noise_shapes(self, batch: Mapping[str, Any], generator: Generator | None) -> list[tuple[int, ...]]:
         """The shape of every noise, found once for each combination of column shapes."""
-        key = tuple(tuple(batch[s].shape) if isinstance(batch[s], Tensor) else None for s in self.inputs.columns)
+        key = tuple(_sizes(batch[s]) for s in self.inputs.columns)
         if key not in self._shapes:
             self._shapes[key] = [shape_of(x, batch, self.flat, self.inputs.columns) for x in self.noises]
         return self._shapes[key]
@@ -112,6 +112,13 @@ class Function:
         with explained((self, bound)):
             results = self._forward(**self.networks(), **bound)
         return dict(zip(self.values, results, strict=True))
+
+
+def _sizes(column: Any) -> Any:
+    """The shape of a column; of a nested dict, those of all its tensors."""
+    if isinstance(column, Mapping):
+        return tuple(map(_sizes, column.values()))
+    return tuple(column.shape) if isinstance(column, Tensor) else None
 
 
 def _kept(node: Any, lowering: Lowering) -> Any:

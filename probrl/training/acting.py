@@ -44,28 +44,36 @@ class Acting:
         self._steps = steps
         self._ready = []
 
-    def __call__(self, observation: Tensor) -> tuple[Tensor, ...]:
+    def __call__(self, observation: Any) -> tuple[Tensor, ...]:
         bound: dict[str, Any] = {self._column: observation, **self._function.networks()}
         for cell, name in self._function.inputs.cells.items():
             bound[name] = tensor_of(cell)
         if self._names:
-            if not self._ready or self._rows != observation.shape:
+            if not self._ready or self._rows != _first(observation).shape:
                 self._draw(observation)
             bound.update(zip(self._names, self._ready.pop(), strict=True))
         return self._forward(**bound)
 
-    def _draw(self, observation: Tensor) -> None:
-        rows = observation.shape
+    def _draw(self, observation: Any) -> None:
+        like = _first(observation)
+        rows = like.shape
         if rows not in self._shapes:
             self._shapes[rows] = self._function.noise_shapes({self._column: observation}, self._generator)
-        dtype = observation.dtype if observation.is_floating_point() else torch.get_default_dtype()
+        dtype = like.dtype if like.is_floating_point() else torch.get_default_dtype()
         blocks: Sequence[Tensor] = [
-            draw(noise, (self._steps, *shape), dtype, observation.device, self._generator)
+            draw(noise, (self._steps, *shape), dtype, like.device, self._generator)
             for noise, shape in zip(self._function.noises, self._shapes[rows], strict=True)
         ]
         self._ready = [list(values) for values in zip(*(block.unbind() for block in blocks), strict=True)]
         self._ready.reverse()
         self._rows, self._steps = rows, 1
+
+
+def _first(observation: Any) -> Tensor:
+    """An observation's tensor; of a dict of them, the first."""
+    while not isinstance(observation, Tensor):
+        observation = next(iter(observation.values()))
+    return observation
 
 
 def sampler(actor: Any, generator: torch.Generator | None = None) -> Sampler:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make, repeatable
-from probrl.errors import DataError, EnvironmentError
+from probrl.errors import EnvironmentError
 from probrl.training.acting import chooser, sampler
 from probrl.training.catalogue import check_hyper_parameters, own_parts
 from probrl.training.declared import Declared
 from probrl.training.evaluation import Evaluation, play, summarise
+from probrl.training.observing import one_or_many, to_tensors
 from probrl.training.run import Metrics
 from probrl.training.settings import Settings, computing_with, whole_number
 
@@ -147,7 +147,7 @@ class Agent(Declared):
         """The action for one observation, or the actions for many.
 
         Args:
-            observation: an array or tensor of the observation's shape, or of ``(n, *shape)``.
+            observation: an array or tensor of the observation's shape, or of ``(n, *shape)``; of a dict space, a dict.
             deterministic: the likeliest action; False draws one.
 
         Returns:
@@ -156,14 +156,8 @@ class Agent(Declared):
         Errors:
             DataError for an observation of another shape.
         """
-        shape = self.spaces.observation.shape
-        array = observation.detach().cpu().numpy() if isinstance(observation, torch.Tensor) else np.asarray(observation)
-        one = array.shape == shape
-        if not one and array.shape[1:] != shape:
-            many = ", ".join(["n", *map(str, shape)])
-            raise DataError(f"one observation has shape {shape}, many have ({many}); got {array.shape}")
-        seen = torch.from_numpy(np.array(array[None] if one else array))
-        seen = seen.to(self.settings.device, torch.float32 if seen.is_floating_point() else None)
+        arrays, one = one_or_many(self.spaces.observation, observation)
+        seen = to_tensors(self.spaces.observation, arrays, self.settings.device)
         with torch.no_grad():
             actions = self.chooser()(seen) if deterministic else self.sampler()(seen)[0]
         executable = self.spaces.action.executable(actions.cpu().numpy())

@@ -8,16 +8,15 @@ import numpy as np
 import torch
 
 from probrl.data import Rollout
-from probrl.envs import Discrete, Environments, Spaces
+from probrl.envs import Environments, Spaces
 from probrl.errors import EnvironmentError
 from probrl.training.acting import Acting, Sampler
 
 
 def empty_rollout(spaces: Spaces, num_envs: int, steps: int) -> Rollout:
     """Columns that fit the environment's spaces."""
-    discrete = isinstance(spaces.action, Discrete)
-    shape = () if isinstance(spaces.action, Discrete) else (spaces.action.dim,)
-    return Rollout(num_envs, steps, spaces.observation.shape, shape, discrete, spaces.observation.dtype)
+    seen, action = spaces.observation, spaces.action
+    return Rollout(num_envs, steps, seen.shape, action.drawn, action.whole, seen.dtype)
 
 
 class Collector:

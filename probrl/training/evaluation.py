@@ -11,6 +11,7 @@ from torch import Tensor
 
 from probrl.envs import Environments
 from probrl.errors import NonFiniteError
+from probrl.training.observing import to_tensors
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,10 @@ def play(
     returns: list[list[float]] = [[] for _ in range(n)]
     lengths: list[list[int]] = [[] for _ in range(n)]
     total, length = np.zeros(n), np.zeros(n, dtype=np.int64)
-    whole = np.issubdtype(np.dtype(environments.spaces.observation.dtype), np.integer)
     observation = environments.reset(seed)
     while quota.any():
-        seen = torch.from_numpy(np.ascontiguousarray(observation if whole else observation.astype(np.float32)))
-        step = environments.step(choose(seen.to(device)).cpu().numpy())
+        seen = to_tensors(environments.spaces.observation, observation, device)
+        step = environments.step(choose(seen).cpu().numpy())
         total += step.reward
         length += step.valid
         observation = step.observation

@@ -1,0 +1,74 @@
+"""Observations as tensors: what a person or an environment hands over, in the types that networks were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from probrl.envs import Entries, Seen
+from probrl.errors import DataError
+from probrl.nested import each
+
+
+def to_tensors(seen: Seen, arrays: Any, device: str | torch.device = "cpu") -> Any:
+    """Observations of many environments as tensors: whole numbers stay what they are declared as, others are float32.
+
+    Args:
+        seen: what one observation is.
+        arrays: ``(n, ...)``, or a dict of such arrays.
+        device: where they go.
+    """
+    return each(lambda dtype, array: _tensor(array, dtype).to(device), seen.dtype, arrays)
+
+
+def _tensor(array: Any, dtype: str) -> Tensor:
+    kept = dtype if np.issubdtype(np.dtype(dtype), np.integer) else "float32"
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=kept))
+
+
+def one_or_many(seen: Seen, observation: Any) -> tuple[Any, bool]:
+    """Observations as arrays ``(n, ...)``, and whether it was a single one.
+
+    Args:
+        seen: what one observation is.
+        observation: one observation or many, as arrays, tensors, numbers or dicts of them.
+
+    Errors:
+        DataError for another shape, for a dict that lacks an entry, and for entries of which some are single.
+    """
+    arrays, single = _read(seen, observation, "")
+    if len(set(single.values())) > 1:
+        one = ", ".join(name for name, s in single.items() if s)
+        raise DataError(
+            f"of this observation, {one} is a single one and the others are many: give one, or as many of each"
+        )
+    return arrays, next(iter(single.values()))
+
+
+def _read(seen: Seen, observation: Any, name: str) -> tuple[Any, dict[str, bool]]:
+    what = f"the observation's {name!r}" if name else "the observation"
+    if isinstance(seen, Entries):
+        if not isinstance(observation, Mapping):
+            names = ", ".join(key for key, _ in seen.entries)
+            raise DataError(f"{what} is a dict with {names}, not a {type(observation).__name__}")
+        found: dict[str, Any] = {}
+        single: dict[str, bool] = {}
+        for key, part in seen.entries:
+            if key not in observation:
+                raise DataError(f"{what} lacks {key!r}: it has {', '.join(map(str, observation)) or 'nothing'}")
+            found[key], inside = _read(part, observation[key], f"{name}.{key}" if name else key)
+            single.update(inside)
+        return found, single
+    array = observation.detach().cpu().numpy() if isinstance(observation, Tensor) else np.asarray(observation)
+    if array.dtype == object or isinstance(observation, Mapping):
+        raise DataError(f"{what} is an array of shape {seen.shape}, not a {type(observation).__name__}")
+    one = array.shape == seen.shape
+    if not one and array.shape[1:] != seen.shape:
+        many = ", ".join(["n", *map(str, seen.shape)])
+        whose = "one observation" if not name else f"of {what}, one"
+        raise DataError(f"{whose} has shape {seen.shape}, many have ({many}); got {array.shape}")
+    return (array[None] if one else array), {name: one}
