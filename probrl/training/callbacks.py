@@ -152,6 +152,14 @@ class Checkpoint:
             trainer.agent.save(path)
 
 
+def __getattr__(name: str) -> Any:
+    if name == "TensorBoard":  # who does not write for it does not import it
+        from probrl.training.tensorboard import TensorBoard
+
+        return TensorBoard
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def due(trainer: OnPolicyTrainer, every: int) -> bool:
     """Whether the newest update passed a multiple of so many steps."""
     steps = trainer.agent.timesteps
@@ -179,9 +187,19 @@ def gathered(callback: Callback | Iterable[Callback] | None) -> list[Callback]:
 
 def built_in(agent: Agent) -> list[Callback]:
     """What the agent's settings ask for."""
-    if agent.folder is None or agent.settings.checkpoint_interval is None:
-        return []
-    return [Checkpoint(agent.settings.checkpoint_interval)]
+    settings = agent.settings
+    found: list[Callback] = []
+    if settings.eval_interval is not None:
+        found.append(Evaluate(settings.eval_interval, settings.eval_episodes))
+    if settings.stop_at is not None:
+        found.append(StopAt(settings.stop_at, evaluation=settings.eval_interval is not None))
+    if settings.tensorboard:
+        from probrl.training.tensorboard import TensorBoard
+
+        found.append(TensorBoard())
+    if agent.folder is not None and settings.checkpoint_interval is not None:
+        found.append(Checkpoint(settings.checkpoint_interval))
+    return found
 
 
 def told(callbacks: list[Callback], trainer: OnPolicyTrainer) -> bool:

@@ -27,6 +27,12 @@ class Settings:
         threads: how many torch computes with while it learns and evaluates; None is one for networks so small that
             more would only wait for each other, and torch's own number for others.
         checkpoint_interval: steps of the environment from one checkpoint of the run folder to the next; None is none.
+        eval_interval: steps of the environment from one evaluation to the next; None is none. The best agent is kept
+            in the folder ``best`` of the run folder.
+        eval_episodes: how many episodes an evaluation plays.
+        stop_at: the mean return at which learning ends: of the newest evaluation where there are any, else of the last
+            hundred episodes of the learning; None is none.
+        tensorboard: whether the run folder gets a log for TensorBoard.
 
     Errors:
         DataError for a seed that is not a whole number from 0 on, an unknown device or backend.
@@ -39,6 +45,10 @@ class Settings:
     progress: bool | None = None
     threads: int | None = None
     checkpoint_interval: int | None = None
+    eval_interval: int | None = None
+    eval_episodes: int = 20
+    stop_at: float | None = None
+    tensorboard: bool = False
 
     def threads_for(self, weights: int) -> int:
         """How many threads torch computes with for networks of so many weights."""
@@ -48,10 +58,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         whole_number("seed", self.seed, least=0)
-        if self.threads is not None:
-            whole_number("threads", self.threads)
-        if self.checkpoint_interval is not None:
-            whole_number("checkpoint_interval", self.checkpoint_interval)
+        for name in ("threads", "checkpoint_interval", "eval_interval"):
+            if getattr(self, name) is not None:
+                whole_number(name, getattr(self, name))
+        whole_number("eval_episodes", self.eval_episodes, least=0)
         if self.backend not in ("auto", "inductor", "aot_eager", "eager"):
             raise DataError(f"backend is 'auto', 'inductor' or 'eager', not {self.backend!r}")
         try:
