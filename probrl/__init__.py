@@ -11,6 +11,7 @@ from probrl.expr.definition import definition
 from probrl.expr.functions import function
 from probrl.expr.operators import (
     abs,
+    atan,
     clip,
     concatenate,
     constant,

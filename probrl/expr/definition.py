@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
@@ -56,7 +56,14 @@ class Drawn:
     uid: int
 
 
-Notation = Apply | Letter | Density | Functional | Drawn
+@dataclass(frozen=True)
+class Itself:
+    """The notation of what prints as its argument."""
+
+    x: Expr
+
+
+Notation = Apply | Letter | Density | Functional | Drawn | Itself
 
 
 class Head:
@@ -66,6 +73,7 @@ class Head:
     """
 
     name: str
+    precise: ClassVar[bool] = False  # whether its body is computed in double precision, then cast
 
     def body(self, *args: Expr) -> Expr:
         """The expression that runs."""
@@ -103,10 +111,37 @@ class FunctionHead(Head):
 
 
 @dataclass(frozen=True)
-class NamedHead(Head):
-    """A value under a name of its own."""
+class PreciseHead(FunctionHead):
+    """A function of scalars whose body runs in double precision on the arguments as they are, and is cast to their type."""
+
+    precise: ClassVar[bool] = True
+
+    def body(self, *args: Expr) -> Expr:
+        return super().body(*(n.Definition(WideHead("wide"), (a,)) for a in args))
+
+    def declares(self, *args: Expr) -> Iterable[tuple[Expr, int]]:
+        return ((a, 0) for a in args)
+
+
+@dataclass(frozen=True)
+class WideHead(Head):
+    """A value in double precision; it prints as the value."""
 
     name: str
+
+    def body(self, *args: Expr) -> Expr:
+        return args[0]
+
+    def notation(self, *args: Expr) -> Notation:
+        return Itself(args[0])
+
+
+@dataclass(frozen=True)
+class NamedHead(Head):
+    """A value under a name of its own, and what it says to who reads it among the metrics."""
+
+    name: str
+    meaning: str = ""
 
     def body(self, *args: Expr) -> Expr:
         return args[0]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from probrl.expr.definition import Head
     from probrl.expr.state import Cell, Network
 
-UNARY = ("exp", "log", "tanh", "sigmoid", "softplus", "abs", "sin", "cos", "floor", "sign", "lgamma", "digamma")
+UNARY = ("exp", "log", "tanh", "sigmoid", "softplus", "abs", "sin", "cos", "atan", "floor", "sign", "lgamma", "digamma")
 COMPARE = ("lt", "le", "gt", "ge", "eq", "ne")
 
 

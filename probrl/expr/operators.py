@@ -17,6 +17,7 @@ from probrl.expr.lifting import constant, lift, operand, symbols
 from probrl.expr.pointwise import (
     abs,
     add,
+    atan,
     clip,
     compare,
     cos,
@@ -60,7 +61,7 @@ from probrl.expr.reductions import (
 )  # fmt: skip
 
 __all__ = [
-    "abs", "add", "arg", "at", "clip", "compare", "concatenate", "constant", "cos", "data_max", "data_min", "digamma", "divide",
+    "abs", "add", "arg", "at", "atan", "clip", "compare", "concatenate", "constant", "cos", "data_max", "data_min", "digamma", "divide",
     "dot", "equal", "exp", "floor", "fresh_noise", "getitem", "index", "lgamma", "lift", "log", "log_softmax", "logsumexp",
     "maximum", "mean", "minimum", "multiply", "named", "negative", "noise", "only_index", "operand", "power", "reduce_index", "rename",
     "sigmoid", "sign", "sin", "softmax", "softplus", "sqnorm", "sqrt", "stack", "standardize", "std", "stop_gradient",

@@ -116,6 +116,11 @@ def cos(x: Any) -> Expr:
     return n.Unary("cos", lift(x))
 
 
+def atan(x: Any) -> Expr:
+    """The angle between -pi/2 and pi/2 whose tangent is x."""
+    return n.Unary("atan", lift(x))
+
+
 def floor(x: Any) -> Expr:
     """The greatest integer not above x."""
     return n.Unary("floor", lift(x))

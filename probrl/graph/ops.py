@@ -7,6 +7,17 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 
+def widened(x):
+    """The value in double precision."""
+    return x.double()
+
+
+def narrowed(x, *likes):
+    """The value in the type of the floating numbers that it was computed from."""
+    kinds = [y.dtype for y in likes if y.is_floating_point()]
+    return x.to(kinds[0] if kinds else torch.get_default_dtype())
+
+
 def network(net, axes, lead, rank, held, *args):
     """Calls a module on arguments with ``axes`` leading dimensions each, flattened into the one that modules expect.
 

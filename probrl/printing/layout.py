@@ -21,6 +21,7 @@ FUNCTIONS = {
     "softplus": Spelled(r"\operatorname{softplus}", "softplus"),
     "sin": Spelled(r"\sin", "sin"),
     "cos": Spelled(r"\cos", "cos"),
+    "atan": Spelled(r"\arctan", "arctan"),
     "sign": Spelled(r"\operatorname{sign}", "sign"),
     "lgamma": Spelled(r"\log\Gamma", "logΓ"),
     "digamma": Spelled(r"\operatorname{digamma}", "digamma"),

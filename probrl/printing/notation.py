@@ -54,6 +54,11 @@ def _meaning(head: d.Head) -> Any:
     return head.function if isinstance(head, d.FunctionHead) else type(head)
 
 
+@lay_notation.register(d.Itself)
+def _(notation: d.Itself, node: n.Definition, desk: Desk) -> b.Box:
+    return desk.box(notation.x)
+
+
 @lay_notation.register(d.Letter)
 def _(notation: d.Letter, node: n.Definition, desk: Desk) -> b.Box:
     return desk.named(node, parse(notation.name), lambda: desk.box(node.args[0] if node.args else node.body))

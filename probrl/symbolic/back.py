@@ -40,7 +40,7 @@ def _expr(x: Any, names: Mapping[str, Expr]) -> Expr:
     if rule is None:
         raise ExpressionError(
             f"sympy's {type(x).__name__} in {x} has no counterpart in the language, which has arithmetic, exp, log, sin, cos, tan, "
-            "tanh, sinh, cosh, Abs, floor, sign, Min, Max, Piecewise, loggamma and digamma; rewrite it with those"
+            "atan, asin, acos, tanh, sinh, cosh, Abs, floor, sign, Min, Max, Piecewise, loggamma and digamma; rewrite it with those"
         )
     return rule(*(_expr(a, names) for a in (x.as_ordered_terms() if x.is_Add else x.args)))
 
@@ -106,6 +106,11 @@ def _cosh(x: Expr) -> Expr:
     return op.divide(op.add(op.exp(x), op.exp(op.negative(x))), 2)
 
 
+def _cathetus(x: Expr) -> Expr:
+    """sqrt(1 - x^2), whose product form loses nothing where x is near 1."""
+    return op.sqrt(op.multiply(op.subtract(1, x), op.add(1, x)))
+
+
 def _polygamma(order: Expr, x: Expr) -> Expr:
     if isinstance(order, n.Number) and order.value == 0:
         return op.digamma(x)
@@ -131,6 +136,10 @@ _RULES: dict[Any, Any] = {
     sympy.sin: op.sin,
     sympy.cos: op.cos,
     sympy.tan: lambda x: op.divide(op.sin(x), op.cos(x)),
+    sympy.atan: op.atan,
+    sympy.acot: lambda x: op.atan(op.divide(1, x)),
+    sympy.asin: lambda x: op.multiply(2, op.atan(op.divide(x, op.add(1, _cathetus(x))))),
+    sympy.acos: lambda x: op.multiply(2, op.atan(op.divide(_cathetus(x), op.add(1, x)))),
     sympy.Abs: op.abs,
     sympy.floor: op.floor,
     sympy.sign: op.sign,

@@ -121,6 +121,7 @@ _UNARY = {
     "tanh": sympy.tanh,
     "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
     "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
+    "atan": sympy.atan,
     "abs": sympy.Abs,
     "sin": sympy.sin,
     "cos": sympy.cos,

@@ -231,7 +231,7 @@ def _power(g, d, free, rows):
 
 def _unary(g, d, free, rows):
     name = g.rng.choice(
-        ["exp", "log", "tanh", "sigmoid", "softplus", "abs", "sin", "cos", "floor", "sign", "lgamma", "digamma"]
+        ["exp", "log", "tanh", "sigmoid", "softplus", "abs", "sin", "cos", "atan", "floor", "sign", "lgamma", "digamma"]
     )
     x = g.scalar(d, free, rows)
     if name in ("log", "lgamma", "digamma"):

@@ -556,6 +556,7 @@ UNARY = {
     "abs": lambda x: torch.where(x < 0, -x, x),
     "sin": torch.sin,
     "cos": torch.cos,
+    "atan": torch.atan,
     "floor": lambda x: torch.floor(x.detach()),
     "sign": lambda x: (x > 0).to(REAL) - (x < 0).to(REAL),
     "lgamma": torch.lgamma,

@@ -23,6 +23,7 @@ UNARY: dict[str, tuple[Callable[..., Any], Callable[[float], float]]] = {
     "abs": (torch.abs, abs),
     "sin": (torch.sin, math.sin),
     "cos": (torch.cos, math.cos),
+    "atan": (torch.atan, math.atan),
     "floor": (torch.floor, math.floor),
     "sign": (torch.sign, lambda x: (x > 0) - (x < 0)),
     "lgamma": (torch.lgamma, math.lgamma),

@@ -9,7 +9,7 @@ import torch
 
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
-from probrl.expr.definition import FunctionHead
+from probrl.expr.definition import FunctionHead, WideHead
 from probrl.graph import ops
 from probrl.graph.lowering import Lowering, Value
 from probrl.graph.rules import rule
@@ -63,9 +63,20 @@ def _(node: n.StopGradient, to: Lowering) -> Value:
 
 @rule.register
 def _(node: n.Definition, to: Lowering) -> Value:
+    if isinstance(node.head, WideHead):
+        wide = to.numeric(to.lower(node.args[0]))
+        return wide if wide.number else to.pointwise(ops.widened, wide)
+    if node.head.precise:
+        return _narrowed(to.numeric(to.lower(node.body)), node, to)
     own = isinstance(node.head, FunctionHead) and node.head.function.__module__.startswith("probrl.expr.")
     if own and node.head.name in CLOSED:  # a user's definition may have the same name
         found = CLOSED[node.head.name](node, to)
         if found is not None:
             return found
     return to.lower(node.body)
+
+
+def _narrowed(value: Value, node: n.Definition, to: Lowering) -> Value:
+    """What was computed in double precision, in the type of the arguments."""
+    given = tuple(v.node for v in map(to.lower, node.args) if not v.number)
+    return value if value.number or not given else value._replace(node=to.emit(ops.narrowed, value.node, *given))
