@@ -231,9 +231,9 @@ class Expr:
         """The same value with the last dimension of the event turned into an index axis."""
         return _op().to_axis(self, axis)
 
-    def named(self, name: str) -> Expr:
-        """The same value under a name of its own, for metrics and where-lines."""
-        return _op().named(self, name)
+    def named(self, name: str, meaning: str = "") -> Expr:
+        """The same value under a name of its own, for metrics and where-lines; ``meaning`` says what the metric is."""
+        return _op().named(self, name, meaning)
 
     # --- readings ----------------------------------------------------------------------------------------------
     def __call__(self, batch: Any, **options: Any) -> Any:

@@ -68,9 +68,9 @@ def concatenate(*items: Any) -> Expr:
     return n.Join(tuple(lift(i) for i in items), None)
 
 
-def named(x: Expr, name: str) -> Expr:
+def named(x: Expr, name: str, meaning: str = "") -> Expr:
     """The same value under a name of its own."""
-    return n.Definition(NamedHead(name), (x,))
+    return n.Definition(NamedHead(name, meaning), (x,))
 
 
 def stop_gradient(x: Any) -> Any:

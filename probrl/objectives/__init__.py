@@ -3,7 +3,9 @@
 from probrl.objectives.clipped_surrogate import clipped_surrogate
 from probrl.objectives.expectile import expectile
 from probrl.objectives.gae import gae
+from probrl.objectives.group_advantage import group_advantage
 from probrl.objectives.huber import huber
+from probrl.objectives.reward_to_go import reward_to_go
 from probrl.objectives.td_error import td_error
 
-__all__ = ["clipped_surrogate", "expectile", "gae", "huber", "td_error"]
+__all__ = ["clipped_surrogate", "expectile", "gae", "group_advantage", "huber", "reward_to_go", "td_error"]

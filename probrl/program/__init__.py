@@ -1,6 +1,6 @@
 """Sequences of updates, printed and compiled as one."""
 
-from probrl.program import page, readings  # noqa: F401 - they fill the readings of programs
+from probrl.program import meanings, page, readings  # noqa: F401 - they fill the readings of programs
 from probrl.program.moves import Assign, Polyak, Snapshot
 from probrl.program.program import Program
 from probrl.program.steps import Every, Fit, Maximize, Minimize, Prepare, Report, Together

@@ -198,6 +198,11 @@ class Program(Step):
         return read("program_check", self, batch, **options)
 
     @property
+    def metrics(self) -> dict[str, str]:
+        """The names of what an update gives, each with what it means: the phrases of ``named`` and of ``Report``."""
+        return dict(read("program_metrics", self))
+
+    @property
     def digest(self) -> str:
         """A hash of the canonical program: renaming keeps it, changing an operator changes it."""
         return str(read("program_digest", self))

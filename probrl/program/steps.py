@@ -46,7 +46,18 @@ class Step:
         return self.program().compile(backend, seed, updates)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("latex", "print_latex", "text", "png", "gradients", "digest", "code", "check", "_repr_latex_"):
+        if name in (
+            "latex",
+            "print_latex",
+            "text",
+            "png",
+            "gradients",
+            "digest",
+            "code",
+            "check",
+            "metrics",
+            "_repr_latex_",
+        ):
             whole = self.program()
             if whole is not self:  # a program's own reading that failed is not asked for again
                 return getattr(whole, name)
@@ -173,11 +184,17 @@ class Report(Step):
 
     Right after an update a report reads the values that this update computed, before it moved anything; elsewhere it
     evaluates on its own.
+
+    Args:
+        values: the formulas by name; a pair is a formula and a phrase that says what it means, see
+            :attr:`Program.metrics`.
     """
 
     def __init__(self, **values: Any):
         if not values:
             raise ExpressionError("pr.Report(kl=...) needs at least one value")
+        self.meanings = {name: x[1] for name, x in values.items() if isinstance(x, tuple)}
+        values = {name: x[0] if isinstance(x, tuple) else x for name, x in values.items()}
         taken = [name for name in values if name in ("loss", "grad_norm", "finite", "stop")]
         if taken:
             raise ExpressionError(

@@ -1,0 +1,91 @@
+"""Advantage actor-critic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from probrl.algorithms._declaration import Declaration
+from probrl.algorithms._defaults import default_actor, default_critic
+from probrl.algorithms._diagnostics import entropy_of, explained_variance
+from probrl.expr.axes import Axis
+from probrl.expr.operators import constant, mean, standardize, stop_gradient, symbols
+from probrl.expr.scalars import progress
+from probrl.graph.optimizers import RMSprop
+from probrl.objectives import gae, td_error
+from probrl.program import Minimize, Program, Report
+
+
+@dataclass(frozen=True)
+class A2C:
+    """Advantage actor-critic: one step of the optimiser on every short rollout.
+
+    Sources: Mnih, Puigdomènech Badia, Mirza, Graves, Lillicrap, Harley, Silver and Kavukcuoglu 2016, "Asynchronous
+    methods for deep reinforcement learning", without the asynchrony.
+
+    Args:
+        num_envs: how many environments run side by side.
+        num_steps: how many steps of each make one rollout.
+        learning_rate: of RMSprop, at the start.
+        anneal_lr: whether the learning rate falls linearly to zero.
+        gamma: the discount.
+        gae_lambda: the decay of the advantages; with 1 they are returns less the value.
+        norm_adv: whether advantages are standardised in each rollout.
+        ent_coef: the weight of the entropy.
+        vf_coef: the weight of the critic's squared error.
+        max_grad_norm: the bound on the gradient's global norm.
+        rms_prop_alpha: the decay of RMSprop's mean square.
+        rms_prop_eps: what RMSprop adds to the root of it.
+        hidden: the sizes of the hidden layers.
+    """
+
+    num_envs: int = 8
+    num_steps: int = 5
+    learning_rate: float = 7e-4
+    anneal_lr: bool = False
+    gamma: float = 0.99
+    gae_lambda: float = 1.0
+    norm_adv: bool = False
+    ent_coef: float = 0.0
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    rms_prop_alpha: float = 0.99
+    rms_prop_eps: float = 1e-5
+    hidden: tuple[int, ...] = (64, 64)
+
+    def declare(
+        self, spaces: Any, actor: Any = None, critic: Any = None, loss: Callable[[Declaration], Any] | None = None
+    ) -> Declaration:
+        """The formulas for an agent that sees and does what ``spaces`` says.
+
+        Args:
+            spaces: ``spaces.observation.size``, and ``spaces.action.n`` (discrete) or ``spaces.action.dim``.
+            actor: a distribution "a | s" in place of the default one.
+            critic: a distribution "v | s" in place of the default one.
+            loss: maps the declaration to the loss in place of its own.
+        """
+        pi = actor if actor is not None else default_actor(spaces, self.hidden)
+        V = critic if critic is not None else default_critic(spaces, self.hidden)
+        s, a, r, s_next, terminated, ended = symbols("s a r s_next terminated ended", axes=Axis("time", mask="valid"))
+        gamma, lam = constant("gamma", self.gamma), constant("lambda", self.gae_lambda)
+
+        # a rollout is used once: its targets stand in the loss, held still, and all of it is one compiled update
+        advantage = gae(td_error(r, V(s), V(s_next), terminated, gamma), ended, gamma, lam)
+        A = stop_gradient(advantage)
+        R = stop_gradient(advantage + V(s)).named("R", "lambda-return that the critic is fitted to; rises with returns")
+        policy = (-pi(s).log_prob(a) * (standardize(A) if self.norm_adv else A)).named(
+            "policy", "advantage-weighted negative log-likelihood; its gradient, not its value, matters"
+        )
+        value = ((V(s) - R) ** 2).named("value", "squared error of the critic; rises with the returns, then falls")
+        entropy = entropy_of(pi(s))
+        terms = policy + self.vf_coef * value
+        declared = Declaration(pi, V, mean(terms - self.ent_coef * entropy if self.ent_coef else terms))
+        if loss is not None:
+            declared = declared.with_loss(loss(declared))
+
+        rate = self.learning_rate * (1 - progress) if self.anneal_lr else self.learning_rate
+        rule = RMSprop(rate, alpha=self.rms_prop_alpha, eps=self.rms_prop_eps)
+        update = Minimize(declared.loss, wrt=[pi, V], optimizer=rule, max_grad_norm=self.max_grad_norm)
+        diagnostics = Report(entropy=mean(entropy), explained_variance=explained_variance(R, V(s)))
+        return declared.with_program(Program(update, diagnostics))

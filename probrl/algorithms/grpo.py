@@ -1,0 +1,119 @@
+"""Group relative policy optimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from probrl.algorithms._declaration import Declaration
+from probrl.algorithms._defaults import default_actor
+from probrl.algorithms._diagnostics import approx_kl, clip_fraction, entropy_of
+from probrl.errors import DataError
+from probrl.expr.axes import Axis
+from probrl.expr.operators import constant, exp, mean, symbols
+from probrl.expr.scalars import progress
+from probrl.graph.optimizers import Adam
+from probrl.objectives import clipped_surrogate, group_advantage, reward_to_go
+from probrl.program import Every, Fit, Minimize, Prepare, Program, Report, Snapshot
+
+
+@dataclass(frozen=True)
+class GRPO:
+    """Group relative policy optimisation: what others of the group earned takes the place of a critic.
+
+    The group of a row is the rows of all environments at the same index of the rollout. They have equally many steps
+    before them, so that their rewards-to-go can be compared; what comes after the rollout, or after a time limit, is
+    not counted. A reference policy, taken anew every few rollouts, holds the policy by the KL divergence.
+
+    Sources: Shao, Wang, Zhu, Xu, Song, Bi, Zhang, Zhang, Li, Wu and Guo 2024, "DeepSeekMath: pushing the limits of
+    mathematical reasoning in open language models"; Schulman 2020, "Approximating KL divergence".
+
+    Args:
+        num_envs: how many environments run side by side: the size of a group.
+        num_steps: how many steps of each make one rollout: how far rewards are counted.
+        learning_rate: of Adam, at the start.
+        anneal_lr: whether the learning rate falls linearly to zero.
+        gamma: the discount.
+        num_minibatches: how many parts a rollout is cut into in each epoch.
+        update_epochs: how often a rollout is gone through.
+        clip_coef: how far the ratio may leave 1.
+        anneal_clip: whether ``clip_coef`` falls linearly to zero.
+        kl_coef: beta, the weight of the divergence from the reference.
+        reference_interval: after how many rollouts the policy becomes the reference; None keeps the one of the start.
+        ent_coef: the weight of the entropy.
+        max_grad_norm: the bound on the gradient's global norm.
+        target_kl: the approximate KL divergence beyond which a rollout is not used any further, or None.
+        hidden: the sizes of the hidden layers.
+    """
+
+    num_envs: int = 16
+    num_steps: int = 64
+    learning_rate: float = 1e-3
+    anneal_lr: bool = True
+    gamma: float = 0.98
+    num_minibatches: int = 4
+    update_epochs: int = 10
+    clip_coef: float = 0.2
+    anneal_clip: bool = False
+    kl_coef: float = 0.04
+    reference_interval: int | None = 10
+    ent_coef: float = 0.0
+    max_grad_norm: float = 0.5
+    target_kl: float | None = None
+    hidden: tuple[int, ...] = (64, 64)
+
+    def declare(
+        self, spaces: Any, actor: Any = None, critic: Any = None, loss: Callable[[Declaration], Any] | None = None
+    ) -> Declaration:
+        """The formulas for an agent that sees and does what ``spaces`` says.
+
+        Args:
+            spaces: ``spaces.observation.size``, and ``spaces.action.n`` (discrete) or ``spaces.action.dim``.
+            actor: a distribution "a | s" in place of the default one.
+            critic: there is none.
+            loss: maps the declaration to the loss in place of its own.
+
+        Errors:
+            DataError for a critic.
+        """
+        if critic is not None:
+            raise DataError("GRPO has no critic, its groups take the place of one: leave critic= out, or take pr.PPO")
+        pi = actor if actor is not None else default_actor(spaces, self.hidden)
+        s, a, r, ended, valid = symbols("s a r ended valid", axes=Axis("time", mask="valid"))
+        gamma, beta = constant("gamma", self.gamma), constant("beta", self.kl_coef)
+        eps = constant("epsilon", self.clip_coef)
+        if self.anneal_clip:
+            eps = eps * (1 - progress)
+
+        prepare = Prepare(A=group_advantage(reward_to_go(r, ended, gamma), valid))
+        A = prepare["A"]
+        log_ratio = (pi(s).log_prob(a) - pi.behavior(s).log_prob(a)).named(
+            "log_ratio", "mean logarithm of the probability ratio; slightly below 0"
+        )
+        ratio = exp(log_ratio)
+        policy = (-clipped_surrogate(ratio, A, eps)).named(
+            "policy", "negative clipped surrogate; stays near 0, its gradient, not its value, matters"
+        )
+        reference = pi.reference if self.reference_interval is None else pi.old
+        away = (reference(s).log_prob(a) - pi(s).log_prob(a)).named(
+            "log_reference_ratio", "mean logarithm of the reference's probability over the policy's; near 0"
+        )
+        kl = (exp(away) - away - 1).named(
+            "kl", "estimate of the KL divergence from the reference; grows between its moves"
+        )
+        entropy = entropy_of(pi(s))
+        terms = policy + beta * kl
+        declared = Declaration(pi, None, mean(terms - self.ent_coef * entropy if self.ent_coef else terms))
+        if loss is not None:
+            declared = declared.with_loss(loss(declared))
+
+        rate = self.learning_rate * (1 - progress) if self.anneal_lr else self.learning_rate
+        update = Minimize(declared.loss, wrt=pi, optimizer=Adam(rate, eps=1e-5), max_grad_norm=self.max_grad_norm)
+        moved = approx_kl(log_ratio)
+        diagnostics = Report(entropy=mean(entropy), approx_kl=moved, clip_fraction=clip_fraction(ratio, eps))
+        rows = self.num_envs * self.num_steps // self.num_minibatches
+        stop = None if self.target_kl is None else moved[0] > self.target_kl
+        fit = Fit(update, diagnostics, epochs=self.update_epochs, minibatch=rows, stop=stop)
+        renew = [] if self.reference_interval is None else [Every(self.reference_interval, Snapshot(pi.old))]
+        return declared.with_program(Program(prepare, fit, *renew))

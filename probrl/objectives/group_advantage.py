@@ -1,0 +1,29 @@
+"""Advantages that a group gives in place of a critic."""
+
+from typing import Any
+
+from probrl.expr.operators import maximum, sqrt
+
+SPREAD = 1e-4  # added to the std: where a whole group earned the same, rounding is not to look like an advantage
+
+
+def group_advantage(outcome: Any, present: Any, over: str = "batch") -> Any:
+    """What each of a group earned, standardised over the group: (G - mean G) / (std G + 1e-4), population std.
+
+    Args:
+        outcome: what was earned, with the axis.
+        present: whether the entry is one of the group; others stand in no mean.
+        over: the axis of the group.
+
+    Source: Shao et al. 2024 (DeepSeekMath), section 4.1.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> G, present = pr.symbols("G present")
+        >>> batch = {"G": torch.tensor([1.0, 3.0, 9.0]), "present": torch.tensor([True, True, False])}
+        >>> pr.group_advantage(G, present)(batch)[:2]
+        tensor([-0.9999,  0.9999])
+    """
+    size = maximum(present.sum(over), 1).named("n")
+    centred = (outcome - (present * outcome).sum(over) / size).named("d")
+    return centred / (sqrt((present * centred**2).sum(over) / size) + SPREAD)
