@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from probrl import graph, printing, symbolic
+from probrl import algorithms, graph, printing, symbolic
 from probrl.distributions import *
 from probrl.expr.axes import Axis
 from probrl.expr.calculus import divergence, grad, jvp
@@ -74,7 +74,7 @@ __version__ = "0.1.0"
 
 # What needs an environment library is loaded when it is first asked for: formulas do not.
 _LATE = {
-    "PPO": "probrl.training.shipped", "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.checkpoint",
+    "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.checkpoint",
     "callbacks": "probrl.training",
 }  # fmt: skip
 
@@ -82,4 +82,6 @@ _LATE = {
 def __getattr__(name: str) -> Any:
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
+    if name.lower() in (file.replace("_", "") for file in algorithms.names()):  # pr.PPO, and one per algorithm
+        return getattr(import_module("probrl.training.shipped"), name)
     raise AttributeError(f"module 'probrl' has no attribute {name!r}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
+from probrl.algorithms import names
 from probrl.distributions import lift
 from probrl.distributions.base import PixyzDistribution
 from probrl.errors import CheckpointError, DataError
@@ -18,9 +18,7 @@ from probrl.training.settings import nearest, whole_number
 
 def algorithm_names() -> list[str]:
     """One name per file of ``probrl.algorithms``."""
-    import probrl.algorithms as package
-
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+    return names()
 
 
 def algorithm_class(name: str) -> type[Any]:
