@@ -1,5 +1,6 @@
 """Environments: the only package that imports gymnasium."""
 
+from probrl.envs.family import family
 from probrl.envs.make import EnvLike, listed, make, repeatable
 from probrl.envs.reading import read_spaces
 from probrl.envs.spaces import (
@@ -29,6 +30,7 @@ __all__ = [
     "Seen",
     "Spaces",
     "Transition",
+    "family",
     "listed",
     "make",
     "read_spaces",

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from probrl.envs.plain import Reader, Writer
 from probrl.envs.reading import read_spaces
 from probrl.envs.spaces import Spaces
+from probrl.envs.state import name_copies, put_state, state_of
 from probrl.errors import EnvironmentError
 from probrl.nested import each, parts
 
@@ -74,6 +76,16 @@ class EpisodeLog:
         self._length[over] = 0
         return over
 
+    def state(self) -> dict[str, Any]:
+        """Plain types, for a checkpoint."""
+        known = {name: getattr(self, name) for name in ("returns", "lengths", "finished", "_return", "_length")}
+        return {name: Writer().write(value) for name, value in known.items()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on counting where another log stopped."""
+        for name, written in state.items():
+            setattr(self, name, Reader().read(written))
+
 
 class Environments:
     """Environments that step together; made by :func:`probrl.envs.make`.
@@ -87,6 +99,7 @@ class Environments:
         num_envs: how many there are.
         episodes: returns and lengths of what was played.
         resets: how often all of them were started anew.
+        started: whether episodes are under way.
 
     Errors:
         EnvironmentError for spaces that are not supported, an autoreset mode that is not stated, and NaN rewards.
@@ -99,6 +112,8 @@ class Environments:
         self.mode = _mode(vector, name)
         self.episodes = EpisodeLog(self.num_envs)
         self.resets = 0
+        self.started = False
+        name_copies(vector, name)
         self._over = np.zeros(self.num_envs, dtype=bool)
         self._all_valid = np.ones(self.num_envs, dtype=bool)
         self._executable = self.spaces.action.executable
@@ -109,6 +124,7 @@ class Environments:
         self._over = np.zeros(self.num_envs, dtype=bool)
         self.episodes.clear()
         self.resets += 1
+        self.started = True
         return self._checked(observation)
 
     def step(self, action: Array) -> Transition:
@@ -129,8 +145,25 @@ class Environments:
         self.episodes.add(reward, ended, valid)
         return Transition(observation, reward, next_observation, terminated, truncated, valid)
 
+    def state(self) -> dict[str, Any]:
+        """Where every environment stands, in plain types and tensors that ``torch.load(weights_only=True)`` reads.
+
+        Returns:
+            ``"kind"`` is "exact"; "replay" if episodes under way will be played again from their start; "none" if
+            they cannot go on, and then ``"reason"`` says why. The rest is for :meth:`set_state`.
+        """
+        return state_of(self)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on where :meth:`state` was asked, bit for bit, in environments that were made alike.
+
+        Errors:
+            EnvironmentError saying why they cannot go on; then the next thing to call is :meth:`reset`.
+        """
+        put_state(self, state)
+
     def close(self) -> None:
-        """Frees what the environments hold."""
+        """Frees what the environments hold, and ends their processes; a second time nothing happens."""
         self.vector.close()
 
     def _same_step(self, observation: Array, ended: Array, info: dict[str, Any]) -> tuple[Array, Array]:

@@ -64,6 +64,8 @@ class Collector:
             done = action.numpy()
             try:
                 observation, reward, after, terminated, truncated, valid = step(done)
+            except EnvironmentError:  # it names the environment and the step already
+                raise
             except Exception as error:
                 self._observation = None
                 raise EnvironmentError(

@@ -209,7 +209,7 @@ def test_rollouts_continue_where_the_last_one_stopped():
 
 @pytest.mark.parametrize(
     ("how", "error", "message"),
-    [("raise", EnvironmentError, "Broken raised RuntimeError at vector step 3: the simulator fell over"),
+    [("raise", EnvironmentError, r"Broken: environment 0 raised RuntimeError in step\(\) at step 3: the simulator fell over"),
      ("reward", NonFiniteError, "the reward is nan in environment 0 at step 3"),
      ("observation", NonFiniteError, "the observation is nan in environment 0 at step")],
 )  # fmt: skip

@@ -1,0 +1,229 @@
+"""One of several copies of an environment: it says which one it is when it goes wrong, and it tells its state."""
+
+from __future__ import annotations
+
+import random
+import re
+import zlib
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from probrl.envs.levels import levels, put, put_scalars, scalars, take
+from probrl.envs.plain import NotPlain, Reader, Writer
+from probrl.errors import EnvironmentError
+
+LONGEST = 100_000  # steps of an episode that are remembered for a replay
+WATCHED = 20  # resets and steps that are watched for draws from the generators that a whole process shares
+
+
+class Trail:
+    """How an episode came about: what it started from, and the actions since.
+
+    Args:
+        seed: of its reset.
+        options: of its reset.
+        start: numbers and generators of the environment before that reset.
+    """
+
+    def __init__(self, seed: int | None, options: Any, start: list[dict[str, Any]]) -> None:
+        self.seed, self.options, self.start = seed, options, start
+        self.actions: list[Any] = []
+        self.seen = 0  # a checksum of everything that the episode showed
+
+    def add(self, *shown: Any) -> None:
+        """Goes on with the checksum."""
+        for value in shown:
+            for part in value.values() if isinstance(value, dict) else (value,):
+                self.seen = zlib.crc32(np.asarray(part).tobytes(), self.seen)
+
+
+class Copy(gymnasium.Wrapper):
+    """A copy of an environment among others.
+
+    Args:
+        env: the environment.
+        index: which one it is.
+        name: what all of them are called.
+
+    Errors:
+        EnvironmentError in one line that names index and step: whatever is raised by the environment, a ``step`` that
+        gives 4 values, a ``reset`` that gives no pair, an observation of another shape or kind than was declared.
+    """
+
+    def __init__(self, env: gymnasium.Env, index: int, name: str) -> None:
+        super().__init__(env)
+        self._index, self._called = index, name
+        self._steps = 0
+        self._trail: Trail | None = None
+        self._remember: bool | None = None  # None until a first reset has shown whether the state can be told
+        self._watched = 0
+        self._global = False
+        self._box = env.observation_space if type(env.observation_space) is gymnasium.spaces.Box else None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Starts an episode."""
+        first = self._remember is None
+        trail = Trail(seed, options, scalars(self.env)) if first or self._remember else None
+        before = _shared() if self._watched < WATCHED else None
+        try:
+            observation, info = self.env.reset(seed=seed, options=options)
+        except Exception as error:
+            raise self._blame("reset", error) from error
+        self._look(observation)
+        if before is not None:
+            self._watch(before)
+        if first:
+            self._remember = isinstance(self._told(), NotPlain)
+        self._trail = trail if self._remember else None
+        if self._trail is not None:
+            self._trail.add(observation)
+        return observation, info
+
+    def step(self, action: Any) -> Any:
+        """Executes one action."""
+        before = _shared() if self._watched < WATCHED else None
+        try:
+            observation, reward, terminated, truncated, _ = result = self.env.step(action)
+        except Exception as error:
+            raise self._blame("step", error) from error
+        box = self._box
+        # the two comparisons that nearly always hold, before anything that takes longer
+        if box is None or getattr(observation, "shape", None) != box.shape or observation.dtype is not box.dtype:
+            self._look(observation)
+        self._steps += 1
+        if self._trail is not None:
+            self._follow(action, observation, reward, terminated or truncated)
+        if before is not None:
+            self._watch(before)
+        return result
+
+    # --- state -------------------------------------------------------------------------------------------------
+    def kept_state(self) -> dict[str, Any]:
+        """The state in plain types and tensors: kind "exact", "replay" or "none" with a reason."""
+        told = self._told()
+        common = {"steps": self._steps, "remember": self._remember, "shared": _shared_state() if self._global else None}
+        if isinstance(told, list):
+            return {"kind": "exact", "levels": told, **common}
+        self._remember = True  # from the next episode on
+        trail = self._trail
+        if trail is None:
+            return {"kind": "none", "reason": f"copy {self._index}: {told}, and this episode was not recorded"}
+        if len(trail.actions) > LONGEST:
+            return {"kind": "none", "reason": f"copy {self._index}: {told}, and its episode is too long for a replay"}
+        try:
+            actions, options = Writer().write(trail.actions), Writer().write(trail.options)
+        except NotPlain as error:
+            return {"kind": "none", "reason": f"copy {self._index}: {told}, and of its actions {error}"}
+        how = {"seed": trail.seed, "options": options, "start": trail.start, "actions": actions, "seen": trail.seen}
+        return {"kind": "replay", **how, **common}
+
+    def take_state(self, states: list[dict[str, Any]]) -> str | None:
+        """Goes on from the state at this copy's index; a reason if it cannot."""
+        state = states[self._index]
+        try:
+            if state["kind"] == "exact":
+                put(levels(self.env), state["levels"])
+            else:
+                self._replay(state)
+        except Exception as error:
+            why = str(error) if isinstance(error, NotPlain) else f"{type(error).__name__} {error}"
+            return f"copy {self._index}: {' '.join(why.split())}"
+        self._steps, self._remember = state["steps"], state["remember"]
+        if state["shared"] is not None:
+            _put_shared(state["shared"])
+            self._global = True
+        return None
+
+    def _told(self) -> list[dict[str, Any]] | NotPlain:
+        try:
+            return take(levels(self.env))
+        except NotPlain as error:
+            return error
+
+    def _replay(self, state: dict[str, Any]) -> None:
+        put_scalars(self.env, state["start"])
+        self._remember = True
+        self.reset(seed=state["seed"], options=Reader().read(state["options"]))
+        for action in Reader().read(state["actions"]):
+            self.step(action)
+        if self._trail is None or self._trail.seen != state["seen"]:
+            raise NotPlain("its episode, played again from seed and actions, went another way")
+
+    def _follow(self, action: Any, observation: Any, reward: Any, over: bool) -> None:
+        trail = self._trail
+        assert trail is not None
+        if len(trail.actions) <= LONGEST:
+            trail.actions.append(action.copy() if isinstance(action, np.ndarray) else action)
+            trail.add(observation, np.float64(reward), np.bool_(over))
+
+    # --- what goes wrong ---------------------------------------------------------------------------------------
+    def _watch(self, before: tuple[int, ...]) -> None:
+        self._watched += 1
+        self._global = self._global or before != _shared()
+
+    def _look(self, observation: Any) -> None:
+        fault = misfit(self.env.observation_space, observation)
+        if fault:
+            raise EnvironmentError(f"{self._where()} gave {fault} at step {self._steps}")
+
+    def _where(self) -> str:
+        return f"{self._called}: environment {self._index}"
+
+    def _blame(self, call: str, error: Exception) -> EnvironmentError:
+        text = " ".join(str(error).split())
+        at = f"at step {self._steps}"
+        if isinstance(error, EnvironmentError):
+            return error
+        count = re.search(r"not enough values to unpack \(expected 5, got (\d+)\)", text)
+        if call == "step" and count:
+            return EnvironmentError(
+                f"{self._where()} gave {count[1]} values from step() {at}, where gymnasium has 5: observation, reward, "
+                "terminated, truncated, info"
+            )
+        if call == "reset" and ("values to unpack (expected 2" in text or "cannot unpack" in text):
+            return EnvironmentError(f"{self._where()} gave no pair from reset() {at}: it returns (observation, info)")
+        return EnvironmentError(f"{self._where()} raised {type(error).__name__} in {call}() {at}: {text}")
+
+
+def misfit(space: gymnasium.Space, observation: Any) -> str | None:
+    """How an observation differs from its space in shape or kind, or None; values are not looked at.
+
+    Example:
+        >>> misfit(gymnasium.spaces.Box(-1, 1, (2,)), np.zeros(3))
+        'an observation of shape (3,), declared was (2,)'
+    """
+    if isinstance(space, gymnasium.spaces.Dict):
+        if not isinstance(observation, dict) or observation.keys() != space.spaces.keys():
+            names = list(observation) if isinstance(observation, dict) else type(observation).__name__
+            return f"an observation of {names}, declared was {list(space.spaces)}"
+        faults = ((k, misfit(part, observation[k])) for k, part in space.spaces.items())
+        return next((f"in {k!r} {fault}" for k, fault in faults if fault), None)
+    if space.shape is None or space.dtype is None:
+        return None
+    try:
+        array = np.asarray(observation)
+    except ValueError:
+        return f"an observation that is no array, declared was {space}"
+    if array.shape != space.shape:
+        return f"an observation of shape {array.shape}, declared was {space.shape}"
+    if array.dtype != space.dtype and not np.can_cast(array.dtype, space.dtype, "same_kind"):
+        return f"an observation of type {array.dtype}, declared was {space.dtype}"
+    return None
+
+
+def _shared() -> tuple[int, ...]:
+    """What tells whether somebody drew from Python's or numpy's global generator."""
+    numpy = np.random.get_state(legacy=False)
+    python = random.getstate()[1]
+    return int(numpy["state"]["pos"]), int(numpy["state"]["key"][0]), numpy["has_gauss"], python[-1], python[0]
+
+
+def _shared_state() -> dict[str, Any]:
+    return {"python": random.getstate(), "numpy": Writer().write(np.random.get_state(legacy=False))}
+
+
+def _put_shared(state: dict[str, Any]) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(Reader().read(state["numpy"]))
