@@ -11,23 +11,27 @@ from probrl.envs import EnvLike
 from probrl.errors import DataError
 from probrl.training.agent import PARTS, Agent
 from probrl.training.settings import Settings, nearest
+from probrl.training.tuned import tuned
 
 
 def agent_of(algorithm: type[Any]) -> Callable[..., Agent]:
     """The function that makes agents of an algorithm: ``PPO = agent_of(algorithms.PPO)``.
 
     It takes the environment and, by name, the settings (:class:`Settings`), the algorithm's hyper-parameters and the
-    user's own ``actor``, ``critic`` or ``loss``; an unknown name is refused with the nearest one.
+    user's own ``actor``, ``critic`` or ``loss``; an unknown name is refused with the nearest one. A hyper-parameter
+    that is not given is the one that suits the environment (:func:`probrl.training.tuned.tuned`), or with
+    ``tuned=False`` the declaration's default.
     """
     hyper = {f.name: f for f in dataclasses.fields(algorithm) if f.init}
     settings = {f.name: f for f in dataclasses.fields(Settings)}
 
     def build(env: EnvLike, **options: Any) -> Agent:
-        known = [*hyper, *settings, *PARTS]
+        known = [*hyper, *settings, *PARTS, "tuned"]
         for name in options:
             if name not in known:
                 raise DataError(f"{algorithm.__name__} has no option {name!r}: {nearest(name, known)}")
-        declared = algorithm(**{k: v for k, v in options.items() if k in hyper})
+        given = {k: v for k, v in options.items() if k in hyper}
+        declared = algorithm(**(tuned(algorithm, env, given) if options.get("tuned", True) else given))
         how = Settings(**{k: v for k, v in options.items() if k in settings})
         agent = Agent(declared, env, how, parts={k: v for k, v in options.items() if k in PARTS})
         if how.run is not None:
@@ -40,6 +44,7 @@ def agent_of(algorithm: type[Any]) -> Callable[..., Agent]:
         for f in [*settings.values(), *hyper.values()]
     ]
     named += [inspect.Parameter(name, keyword, default=None) for name in PARTS]
+    named += [inspect.Parameter("tuned", keyword, default=True, annotation=bool)]
     first = inspect.Parameter("env", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     # what help() and editors show: every option by name, with its default
     build.__signature__ = inspect.Signature([first, *named])  # type: ignore[attr-defined]
