@@ -74,7 +74,8 @@ __version__ = "0.1.0"
 
 # What needs an environment library is loaded when it is first asked for: formulas do not.
 _LATE = {
-    "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.checkpoint",
+    "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.restoring",
+    "resume": "probrl.training.restoring",
     "callbacks": "probrl.training",
 }  # fmt: skip
 

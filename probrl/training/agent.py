@@ -20,6 +20,7 @@ from probrl.training.settings import Settings, computing_with, whole_number
 
 if TYPE_CHECKING:
     from probrl.training.callbacks import Callback
+    from probrl.training.collector import Collector
     from probrl.training.on_policy import OnPolicyTrainer
 
 PARTS = ("actor", "critic", "loss")  # what a user may hand over in place of what is declared
@@ -39,6 +40,7 @@ class Agent(Declared):
     Attributes:
         metrics: the rows of numbers of all learning so far.
         folder: the run folder, or None.
+        goal: how many steps there will be when the learning that goes on, or went on last, is over; None before.
         timesteps: how many steps of the environment it has learned from.
         iteration: how many rollouts it has learned from.
     """
@@ -65,8 +67,13 @@ class Agent(Declared):
         self.metrics = Metrics()
         self.folder: Path | None = None
         self.timesteps = self.iteration = 0
+        self.goal: int | None = None
+        self.learning, self.saved_as = False, None  # type: bool, dict[str, str] | None
+        self.collector: Collector | None = None
+        self.callbacks: list[Callback] = []
+        self.kept: dict[str, Any] = {}  # of a checkpoint, until it is needed
         self._update: Any = None
-        self._kept_state: dict[str, Any] = {}  # of a checkpoint, until the program is compiled
+        self._backend: str | None = None  # that a checkpoint was made with
         self._trainer: OnPolicyTrainer | None = None
         self._generator = torch.Generator(self.settings.device).manual_seed(self.settings.seed)
         self._choose: Callable[..., Any] | None = None
@@ -108,9 +115,15 @@ class Agent(Declared):
         """
         if self._update is not None:
             return
-        self._update = self.program.compile(backend=self.settings.backend, seed=self.settings.seed, updates=updates)
-        if self._kept_state:
-            self._update.load_state_dict(self._kept_state)
+        backend = self._backend or self.settings.backend  # what "auto" chose for a run is not decided again
+        self._update = self.program.compile(backend=backend, seed=self.settings.seed, updates=updates)
+        if self.kept.get("update"):
+            self._update.load_state_dict(self.kept.pop("update"))
+
+    @property
+    def backend(self) -> str | None:
+        """What runs the update, as chosen; None before that."""
+        return self._backend if self._update is None else getattr(self._update, "backend", None)
 
     @property
     def threads(self) -> int:
@@ -228,23 +241,24 @@ class Agent(Declared):
         Errors:
             DataError if the folder exists and is not empty.
         """
-        from probrl.training import checkpoint, run
+        from probrl.training import checkpoint, lock, run
 
         folder = run.new_folder(path)
-        run.explain(folder, checkpoint.configuration(self), self.latex(), self.text())
-        self.metrics.keep_in(folder)
+        with lock.FolderLock(folder):
+            run.refuse_used(folder)
+            run.explain(folder, checkpoint.configuration(self), self.latex(), self.text())
+            self.metrics.keep_in(folder)
         self.folder = folder
         return folder
 
     def state(self) -> dict[str, Any]:
-        """What else goes on where it stopped: optimisers, schedules, moved copies, generators; plain types and tensors."""
-        update = self._kept_state if self._update is None else self._update.state_dict()
-        return {"update": update, "acting": self._generator.get_state()}
+        """What else goes on where it stopped, see :mod:`probrl.training.kept`; plain types and tensors."""
+        from probrl.training import kept
+
+        return kept.state_of(self)
 
     def take_state(self, state: dict[str, Any]) -> None:
         """Goes on where another one stopped."""
-        self._kept_state = state["update"]
-        if state["acting"].shape == self._generator.get_state().shape:  # a GPU's generator cannot go on on a CPU
-            self._generator.set_state(state["acting"])
-        if self._update is not None and self._kept_state:
-            self._update.load_state_dict(self._kept_state)
+        from probrl.training import kept
+
+        kept.take(self, state)

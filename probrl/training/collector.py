@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from probrl.data import Rollout
 from probrl.envs import Environments, Spaces
 from probrl.errors import EnvironmentError
 from probrl.training.acting import Acting, Sampler
+from probrl.training.packing import arrays, packed
 
 
 def empty_rollout(spaces: Spaces, num_envs: int, steps: int) -> Rollout:
@@ -35,7 +35,7 @@ class Collector:
     ) -> None:
         self.environments, self.act, self.device = environments, act, torch.device(device)
         self.rollout = empty_rollout(environments.spaces, environments.num_envs, steps)
-        self._observation: np.ndarray[Any, Any] | None = None
+        self._observation: Any = None
         self._seed, self._resets = seed, -1
         self.vector_steps = 0
 
@@ -49,11 +49,11 @@ class Collector:
         rollout, step, act = self.rollout, self.environments.step, self.act
         on_cpu = self.device.type == "cpu"
         rollout.clear()
-        if self._observation is None or self._resets != self.environments.resets:
+        observation, self._observation = self._observation, None  # unless the rollout ends well, episodes begin anew
+        if observation is None or self._resets != self.environments.resets:
             # at first, and when an evaluation has played the very same environments in between
-            self._observation = self.environments.reset(self._seed)
+            observation = self.environments.reset(self._seed)
             self._seed, self._resets = None, self.environments.resets
-        observation = self._observation
         if isinstance(act, Acting):
             act.prepare(rollout.steps)
         while not rollout.full:
@@ -67,13 +67,46 @@ class Collector:
             except EnvironmentError:  # it names the environment and the step already
                 raise
             except Exception as error:
-                self._observation = None
                 raise EnvironmentError(
                     f"{self.environments.name} raised {type(error).__name__} at vector step {self.vector_steps}: "
                     f"{' '.join(str(error).split())}"
                 ) from error
             rollout.record(done, log_prob.numpy(), reward, after, terminated, truncated, valid)
             self.vector_steps += 1
-        self._observation = observation
         rollout.check_finite()
+        self._observation = observation
         return rollout
+
+    def state(self) -> dict[str, Any]:
+        """Where the playing stands between two rollouts: observations, environments, episodes; plain types and tensors."""
+        begins = self._observation is None or self._resets != self.environments.resets
+        untouched = begins and self._seed is not None  # there is nothing yet to go on with
+        here = getattr(self.environments, "state", lambda: {"kind": "none", "reason": "no state"})
+        return {
+            "name": self.environments.name,
+            "num_envs": self.environments.num_envs,
+            "seed": self._seed,
+            "vector_steps": self.vector_steps,
+            "observation": None if begins else packed(self._observation),
+            "environments": None if untouched else here(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on where another one stopped.
+
+        Errors:
+            EnvironmentError if the environments are others, or cannot go on; then the next rollout begins new episodes.
+        """
+        self.vector_steps = state["vector_steps"]
+        here = self.environments
+        if (state["name"], state["num_envs"]) != (here.name, here.num_envs):
+            raise EnvironmentError(
+                f"they were {state['num_envs']} of {state['name']} and are {here.num_envs} of {here.name}"
+            )
+        if state["environments"] is None:
+            self._seed = state["seed"]
+            return
+        if not hasattr(here, "set_state"):
+            raise EnvironmentError("no state")
+        here.set_state(state["environments"])
+        self._seed, self._observation, self._resets = None, arrays(state["observation"]), here.resets

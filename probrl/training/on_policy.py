@@ -14,6 +14,9 @@ from probrl.errors import EnvironmentError, NonFiniteError
 from probrl.program import Fit, Minimize, Together
 from probrl.training.callbacks import Callback, built_in, gathered, hook, told
 from probrl.training.collector import Collector
+from probrl.training.interrupt import Interrupt
+from probrl.training.keeping import Keeping
+from probrl.training.kept import go_on
 from probrl.training.progress import ProgressBar
 from probrl.training.settings import computing_with, whole_number
 
@@ -66,8 +69,10 @@ class OnPolicyTrainer:
         callbacks = self.callbacks = [*gathered(callback), *built_in(agent)]
         rows = self.steps_per_update
         agent.compile(updates=-(-total_timesteps // rows) * planned_updates(agent.program, rows))
-        start = time.perf_counter()
-        with computing_with(agent.threads), ProgressBar(goal, began, agent.settings.progress) as bar:
+        start, agent.goal = time.perf_counter(), goal
+        go_on(agent, self.collector, callbacks)
+        bar = ProgressBar(goal, began, agent.settings.progress)
+        with computing_with(agent.threads), bar, Interrupt() as interrupt, Keeping(agent):
             while agent.timesteps < goal:
                 row = self.step(agent.timesteps / goal)
                 seconds = time.perf_counter() - start
@@ -79,9 +84,11 @@ class OnPolicyTrainer:
                     agent.metrics.add(row)
                 bar.update(agent.timesteps, row)
                 hook(callbacks, "after", self)
-                if not goes_on:
+                if not goes_on or interrupt.asked:
                     break
         hook(callbacks, "end", self)
+        if interrupt.asked:
+            raise KeyboardInterrupt(f"interrupted at step {agent.timesteps}")
 
     def step(self, progress: float) -> dict[str, float]:
         """One rollout and one run of the program on it.

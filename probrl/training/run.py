@@ -19,12 +19,13 @@ EXPLANATIONS = (
     "config.json", "README.md", "equations.tex", "equations.txt", "equations.png", "metrics.jsonl", "metrics.csv",
     "learning_curve.png", "tensorboard", "best",
 )  # fmt: skip
+TEMPORARY = r"\w+\.new"  # how the names of files that are not whole yet end, as a pattern
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Writes a whole file or nothing: a temporary beside it takes its place in one step."""
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -57,11 +58,25 @@ def new_folder(path: str | Path) -> Path:
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise DataError(f"the run folder {str(path)!r} exists and is not empty: name another one, or remove it")
+        refuse_used(folder)
     except OSError as error:
         raise DataError(f"the run folder {str(path)!r} cannot be made: {error.strerror or error}") from error
     return folder
+
+
+def refuse_used(folder: Path) -> None:
+    """Refuses a folder that holds something that is not hidden.
+
+    Errors:
+        DataError saying what to do.
+    """
+    names = {file.name for file in folder.iterdir() if file.name != ".lock"}
+    if "manifest.json" in names:
+        raise DataError(
+            f"the run folder {str(folder)!r} exists and is not empty: go on with it by `probrl resume`, or name another one"
+        )
+    if names:
+        raise DataError(f"the run folder {str(folder)!r} exists and is not empty: name another one, or remove it")
 
 
 def plain(value: Any) -> Any:

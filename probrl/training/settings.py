@@ -26,7 +26,8 @@ class Settings:
         progress: whether a progress bar is shown; None means when standard error is a terminal.
         threads: how many torch computes with while it learns and evaluates; None is one for networks so small that
             more would only wait for each other, and torch's own number for others.
-        checkpoint_interval: steps of the environment from one checkpoint of the run folder to the next; None is none.
+        checkpoint_interval: steps of the environment from one checkpoint of the run folder to the next; None is
+            only one at the end.
         eval_interval: steps of the environment from one evaluation to the next; None is none. The best agent is kept
             in the folder ``best`` of the run folder.
         eval_episodes: how many episodes an evaluation plays.
@@ -44,7 +45,7 @@ class Settings:
     run: str | None = None
     progress: bool | None = None
     threads: int | None = None
-    checkpoint_interval: int | None = None
+    checkpoint_interval: int | None = 20_000
     eval_interval: int | None = None
     eval_episodes: int = 20
     stop_at: float | None = None

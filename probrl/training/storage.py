@@ -9,18 +9,27 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from probrl.errors import CheckpointError
-from probrl.training.run import EXPLANATIONS, write_atomic
+from probrl.training.run import EXPLANATIONS, TEMPORARY, write_atomic
 
 KIND, VERSION, MANIFEST = "probrl agent", 1, "manifest.json"
+PART = re.compile(r"(weights-[0-9a-f]{12}\.safetensors|state-[0-9a-f]{12}\.pt)")
+LEFTOVER = re.compile(rf"\..+\.{TEMPORARY}")
 
 
-def write(folder: Path, manifest: dict[str, Any], weights: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
+def write(
+    folder: Path,
+    manifest: dict[str, Any],
+    weights: dict[str, torch.Tensor],
+    state: dict[str, Any],
+    ours: bool = False,
+) -> dict[str, str]:
     """Writes or replaces the checkpoint of a folder.
 
     Args:
@@ -28,6 +37,10 @@ def write(folder: Path, manifest: dict[str, Any], weights: dict[str, torch.Tenso
         manifest: plain types; what says that the files belong to it is added here.
         weights: tensors by name.
         state: tensors, numbers, texts, lists and dicts: what else is needed to go on.
+        ours: whether the folder is known to be this run's, whatever else lies in it.
+
+    Returns:
+        The files that the manifest names, see :func:`named`.
 
     Errors:
         CheckpointError if the folder holds something that is no checkpoint of this package, or cannot be written.
@@ -38,7 +51,7 @@ def write(folder: Path, manifest: dict[str, Any], weights: dict[str, torch.Tenso
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(f"{str(folder)!r} cannot be made: {error.strerror or error}") from error
-    old = _replaceable(folder)
+    old = _replaceable(folder, manifest, ours)
     # names that share memory would be refused, so each gets a copy of its own
     tensors = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
     buffer = io.BytesIO()
@@ -56,6 +69,26 @@ def write(folder: Path, manifest: dict[str, Any], weights: dict[str, torch.Tenso
         raise CheckpointError(f"{str(folder)!r} cannot be written: {error.strerror or error}") from error
     for name in old - {entry["file"] for entry in files.values()}:
         (folder / name).unlink(missing_ok=True)
+    return {role: entry["file"] for role, entry in files.items()}
+
+
+def named(folder: Path) -> dict[str, str] | None:
+    """The files of the checkpoint in a folder by role, or None if it holds none.
+
+    Their names come from their content, so other names are another checkpoint.
+    """
+    if not (folder / MANIFEST).exists():
+        return None
+    return {role: Path(entry["file"]).name for role, entry in read_manifest(folder).get("files", {}).items()}
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what a killed process left behind: files half written, and those that no manifest names."""
+    known = set((named(folder) or {}).values())
+    for file in folder.iterdir():
+        half_written = LEFTOVER.fullmatch(file.name)
+        if half_written or (PART.fullmatch(file.name) and file.name not in known):
+            file.unlink(missing_ok=True)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -113,14 +146,21 @@ def _content(folder: Path, manifest: dict[str, Any], role: str) -> bytes:
     return content
 
 
-def _replaceable(folder: Path) -> set[str]:
+def _replaceable(folder: Path, manifest: dict[str, Any], ours: bool) -> set[str]:
     """The files that an earlier checkpoint of this folder named; refuses a folder that is someone else's."""
     if (folder / MANIFEST).exists():
         try:
-            manifest = read_manifest(folder)
+            older = read_manifest(folder)
         except CheckpointError as error:
             raise CheckpointError(f"nothing was written: {error}") from error
-        return {Path(entry["file"]).name for entry in manifest.get("files", {}).values()}
+        was, new = (m.get("algorithm", {}).get("name") for m in (older, manifest))
+        if was != new:
+            raise CheckpointError(
+                f"nothing was written: {str(folder)!r} holds a run of {was!r}, not of {new!r}: name another folder"
+            )
+        return {Path(entry["file"]).name for entry in older.get("files", {}).values()}
+    if ours:
+        return set()
     foreign = sorted(f.name for f in folder.iterdir() if f.name not in EXPLANATIONS and not f.name.startswith("."))
     if foreign:
         raise CheckpointError(f"nothing was written: {str(folder)!r} holds {foreign[0]!r} and no run of this package")

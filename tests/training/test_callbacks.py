@@ -82,7 +82,13 @@ def test_checkpoints_are_written_as_it_goes(tmp_path):
 
 
 def test_the_settings_ask_for_checkpoints(tmp_path):
-    agent = PPO("CartPole-v1", run=str(tmp_path / "run"), checkpoint_interval=32, **SMALL).learn(80)
+    def fails(trainer):
+        if trainer.agent.timesteps == 80:
+            raise RuntimeError("the callback")
+
+    agent = PPO("CartPole-v1", run=str(tmp_path / "run"), checkpoint_interval=32, **SMALL)
+    with pytest.raises(RuntimeError, match="the callback"):
+        agent.learn(96, callback=fails)
     assert pr.load(tmp_path / "run", algorithm=agent.algorithm, env="CartPole-v1").timesteps == 64
 
 
