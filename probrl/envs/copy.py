@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from probrl.envs import simulators
 from probrl.envs.levels import levels, put, put_scalars, scalars, take
 from probrl.envs.plain import NotPlain, Reader, Writer
 from probrl.errors import EnvironmentError
@@ -67,6 +68,8 @@ class Copy(gymnasium.Wrapper):
         first = self._remember is None
         trail = Trail(seed, options, scalars(self.env)) if first or self._remember else None
         before = _shared() if self._watched < WATCHED else None
+        if self._remember:
+            simulators.renew(self.env.unwrapped)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
         except Exception as error:
@@ -124,6 +127,7 @@ class Copy(gymnasium.Wrapper):
         state = states[self._index]
         try:
             if state["kind"] == "exact":
+                self.env.reset(seed=0)  # makes what only a reset makes; all of it is written over
                 put(levels(self.env), state["levels"])
             else:
                 self._replay(state)

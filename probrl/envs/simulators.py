@@ -33,6 +33,19 @@ def taken(value: Any) -> dict[str, Any] | None:
     return {"time": float(value.time), "arrays": found}
 
 
+def renew(env: Any) -> None:
+    """Gives an environment of gymnasium's a new Box2D world before a reset: an old one remembers past episodes.
+
+    The order in which bodies of earlier episodes were made decides the last bits of later ones, so an episode could not
+    be played again from its seed.
+    """
+    world: Any = getattr(env, "world", None)
+    if not type(env).__module__.startswith("gymnasium.envs.box2d") or type(world).__name__ != "b2World":
+        return
+    env._destroy()
+    env.world = type(world)(gravity=world.gravity, contactListener=world.contactListener)
+
+
 def put(current: Any, state: dict[str, Any], path: str) -> None:
     """Moves a simulator to a state; ValueError if it is another one."""
     if not _is_mujoco(current):
@@ -50,15 +63,12 @@ def _is_mujoco(value: Any) -> bool:
 
 
 def _arrays(data: Any) -> dict[str, np.ndarray[Any, Any]]:
-    # contacts and constraints are made anew by every step, and their number with them: simulators that have just been
-    # made have none
+    # Contacts, constraints and the islands that they make are found anew by every step, and their number with them: a
+    # simulator that has just been made has none.
     fresh = sys.modules["mujoco"].MjData(data.model)
-    found = {}
-    for name in dir(data):
-        array = None if name.startswith("_") else getattr(data, name, None)
-        if isinstance(array, np.ndarray) and array.flags.writeable and getattr(fresh, name).size:
-            found[name] = array
-    return found
+    names = [n for n in dir(fresh) if not (n.startswith("_") or "island" in n or "idof" in n)]
+    kept = [n for n in names if isinstance(array := getattr(fresh, n, None), np.ndarray) and array.size]
+    return {n: array for n in kept if (array := getattr(data, n)).flags.writeable}
 
 
 def _fingerprint(model: Any) -> int:

@@ -70,8 +70,6 @@ def put_state(environments: Environments, state: State) -> None:
     if not state["started"]:
         return
     try:
-        environments.vector.reset(seed=0)  # makes what only a reset makes; all of it is written over
-        # the copies first: playing an episode again may move what the vector environment keeps of it
         _put_copies(environments.vector, state["copies"])
         put(_vector_levels(environments.vector), state["vector"], _constant(environments.vector))
     except (NotPlain, ValueError, TypeError, AttributeError, KeyError) as error:
@@ -120,6 +118,7 @@ def _copies_state(vector: VectorEnv) -> list[State]:
 def _put_copies(vector: VectorEnv, states: list[State]) -> None:
     base = innermost(vector)
     if not isinstance(base, (SyncVectorEnv, ParallelEnv)):
+        vector.reset(seed=0)  # makes what only a reset makes; all of it is written over
         return
     if isinstance(base, ParallelEnv):
         answers = list(base.call("take_state", states))
