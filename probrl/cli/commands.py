@@ -12,7 +12,7 @@ import tyro
 
 from probrl.cli.arguments import UsageError, flags_of, nearest_word, parse
 from probrl.envs import listed
-from probrl.errors import DataError, ProbrlError
+from probrl.errors import DataError
 from probrl.training import Agent, Settings, load
 from probrl.training.catalogue import algorithm_class, algorithm_names
 from probrl.training.settings import whole_number
@@ -92,13 +92,7 @@ def train(words: list[str]) -> None:
     settings = Settings(chosen.seed, chosen.device, chosen.backend, run, chosen.progress, chosen.threads)
     agent = Agent(cls(**dataclasses.asdict(getattr(chosen, name))), chosen.env_id, settings)
     agent.keep_in(run)
-    try:
-        agent.learn(chosen.total_timesteps)
-    except (KeyboardInterrupt, ProbrlError):
-        if agent.timesteps:
-            agent.save(run)  # the weights are those of the last good update
-        raise
-    agent.save(run)
+    agent.learn(chosen.total_timesteps)  # it keeps itself in the run folder
     print(f"{agent.timesteps} steps, kept in {run}")
     if chosen.eval_episodes:
         print(agent.evaluate(episodes=chosen.eval_episodes))

@@ -11,6 +11,7 @@ from probrl.errors import ProbrlError
 USAGE = """usage: probrl COMMAND ...
 
   train ALGORITHM   learn in an environment and keep everything in a run folder
+  resume RUN        go on with a run that was interrupted
   eval RUN          play whole episodes with what a run learned
   show ALGORITHM    print the equations that an algorithm trains
   list              algorithms and environments
@@ -22,8 +23,15 @@ probrl COMMAND --help says more; probrl --version says which this is.
 def _commands() -> dict[str, Callable[[list[str]], None]]:
     # torch takes a second to import, so `probrl --help` does without
     from probrl.cli import commands
+    from probrl.cli.resume import resume
 
-    return {"train": commands.train, "eval": commands.evaluate, "show": commands.show, "list": commands.list_all}
+    return {
+        "train": commands.train,
+        "resume": resume,
+        "eval": commands.evaluate,
+        "show": commands.show,
+        "list": commands.list_all,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"probrl {version('probrl')}")
         return 0
     try:
-        command = nearest_word("command", words[0], ["train", "eval", "show", "list"])
+        command = nearest_word("command", words[0], ["train", "resume", "eval", "show", "list"])
         _commands()[command](words[1:])
     except UsageError as error:
         return _say(error, 2)
     except ProbrlError as error:
         return _say(error, 1)
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
+    except KeyboardInterrupt as stop:
+        return _say(stop if str(stop) else "interrupted", 130)
     except OSError as error:  # a full disk, a folder that may not be written to
         return _say(f"{error.strerror or error}: {error.filename}" if error.filename else error, 1)
     return 0

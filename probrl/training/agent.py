@@ -132,9 +132,15 @@ class Agent(Declared):
         return self.settings.threads_for(weights)
 
     def networks(self) -> dict[str, torch.nn.Module]:
-        """The modules whose weights are the agent, by name."""
-        found = {name: getattr(self.declaration, name, None) for name in ("actor", "critic")}
-        return {name: module for name, module in found.items() if isinstance(module, torch.nn.Module)}
+        """The modules whose weights are the agent, by name: actor, critic, and what else a loss of the user's own has."""
+        named = {name: getattr(self.declaration, name, None) for name in ("actor", "critic")}
+        found = {name: module for name, module in named.items() if isinstance(module, torch.nn.Module)}
+        known = {id(p) for module in found.values() for p in module.parameters()}
+        for i, network in enumerate(getattr(self.program, "networks", ())):
+            module = network.module
+            if isinstance(module, torch.nn.Module) and any(id(p) not in known for p in module.parameters()):
+                found[f"network{i}"] = module
+        return found
 
     # --- what it does ------------------------------------------------------------------------------------------
     def learn(self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None) -> Agent:

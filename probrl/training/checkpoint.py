@@ -94,7 +94,7 @@ def refuse_others(agent: Agent, folder: Path) -> None:
 
 def write(agent: Agent, folder: Path) -> None:
     """Writes the checkpoint itself, see :func:`save`."""
-    refuse_non_finite(agent)
+    refuse_broken(agent)
     weights = {
         f"{name}.{key}": tensor
         for name, module in agent.networks().items()
@@ -107,8 +107,8 @@ def write(agent: Agent, folder: Path) -> None:
     agent.metrics.write_to(folder)
 
 
-def refuse_non_finite(agent: Agent) -> None:
-    """Refuses to keep weights that are no numbers.
+def refuse_broken(agent: Agent) -> None:
+    """Refuses weights that are no numbers.
 
     Errors:
         NonFiniteError naming the first that is NaN or infinite.

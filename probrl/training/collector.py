@@ -81,14 +81,13 @@ class Collector:
         """Where the playing stands between two rollouts: observations, environments, episodes; plain types and tensors."""
         begins = self._observation is None or self._resets != self.environments.resets
         untouched = begins and self._seed is not None  # there is nothing yet to go on with
-        here = getattr(self.environments, "state", lambda: {"kind": "none", "reason": "no state"})
         return {
             "name": self.environments.name,
             "num_envs": self.environments.num_envs,
             "seed": self._seed,
             "vector_steps": self.vector_steps,
             "observation": None if begins else packed(self._observation),
-            "environments": None if untouched else here(),
+            "environments": None if untouched else self.environments.state(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -106,7 +105,5 @@ class Collector:
         if state["environments"] is None:
             self._seed = state["seed"]
             return
-        if not hasattr(here, "set_state"):
-            raise EnvironmentError("no state")
         here.set_state(state["environments"])
         self._seed, self._observation, self._resets = None, arrays(state["observation"]), here.resets

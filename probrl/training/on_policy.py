@@ -13,6 +13,7 @@ from probrl.envs import EnvLike, make, repeatable
 from probrl.errors import EnvironmentError, NonFiniteError
 from probrl.program import Fit, Minimize, Together
 from probrl.training.callbacks import Callback, built_in, gathered, hook, told
+from probrl.training.checkpoint import refuse_broken
 from probrl.training.collector import Collector
 from probrl.training.interrupt import Interrupt
 from probrl.training.keeping import Keeping
@@ -88,7 +89,8 @@ class OnPolicyTrainer:
                     break
         hook(callbacks, "end", self)
         if interrupt.asked:
-            raise KeyboardInterrupt(f"interrupted at step {agent.timesteps}")
+            kept = f": probrl resume {agent.folder} goes on" if agent.folder else ""
+            raise KeyboardInterrupt(f"interrupted at step {agent.timesteps}{kept}")
 
     def step(self, progress: float) -> dict[str, float]:
         """One rollout and one run of the program on it.
@@ -100,7 +102,11 @@ class OnPolicyTrainer:
             NonFiniteError naming the terms that are NaN or infinite, and the step; the weights stay those of before.
         """
         agent, update = self.agent, self.agent.update
-        rollout = self.collector.collect()
+        try:
+            rollout = self.collector.collect()
+        except NonFiniteError as error:
+            refuse_broken(agent)  # what a broken policy says is no fault of the environment's
+            raise NonFiniteError(f"{error}, which began at step {agent.timesteps}") from error
         update.progress = progress
         metrics = update(rollout.columns(agent.settings.device))
         agent.iteration += 1

@@ -1,6 +1,7 @@
 """The shell: what it does, and that every mistake is one line and an exit code."""
 
 import json
+import signal
 from dataclasses import dataclass
 
 import pytest
@@ -170,15 +171,17 @@ def test_an_interrupted_run_is_kept(tmp_path, capsys, monkeypatch):
     step = OnPolicyTrainer.step
 
     def interrupted(self, progress):
-        if self.agent.iteration == 2:
-            raise KeyboardInterrupt
+        if self.agent.iteration == 1:
+            signal.raise_signal(signal.SIGINT)
         return step(self, progress)
 
     monkeypatch.setattr(OnPolicyTrainer, "step", interrupted)
     folder = tmp_path / "run"
     code, _, err = run(capsys, "train", "ppo", "--total-timesteps", "320", "--run", str(folder), *QUICK)
-    assert (code, err) == (130, "probrl: interrupted\n")
+    assert (code, err) == (130, f"probrl: interrupted at step 32: probrl resume {folder} goes on\n")
     assert json.loads((folder / "manifest.json").read_text())["timesteps"] == 32
+    monkeypatch.undo()
+    assert run(capsys, "resume", str(folder)) == (0, f"320 of 320 steps, kept in {folder}\n", "")
 
 
 def test_formulas_are_left_to_python():

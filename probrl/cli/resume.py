@@ -1,0 +1,64 @@
+"""``probrl resume RUN``: a run that was interrupted goes on in its folder."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from probrl.cli.arguments import parse
+from probrl.training import resume as go_on
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Goes on with a run that was interrupted, from its newest checkpoint to its goal.
+
+    Args:
+        run: the folder of the run.
+        total_timesteps: another goal: how many steps the whole run shall have, those before included.
+        device: another one than it was on.
+        backend: another one than it was compiled with.
+        threads: another number than it had.
+        progress: a progress bar; by default where standard error is a terminal.
+    """
+
+    run: Annotated[str, tyro.conf.Positional]
+    total_timesteps: int | None = None
+    device: str | None = None
+    backend: Literal["auto", "inductor", "eager"] | None = None
+    threads: int | None = None
+    progress: bool | None = None
+
+
+def resume(words: list[str]) -> None:
+    """``probrl resume RUN [--total-timesteps N]``."""
+    chosen = parse(Resume, words, "resume")
+    with warnings_in_one_line():
+        agent = go_on(
+            chosen.run,
+            chosen.total_timesteps,
+            device=chosen.device,
+            backend=chosen.backend,
+            threads=chosen.threads,
+            progress=chosen.progress,
+        )
+    print(f"{agent.timesteps} of {agent.goal} steps, kept in {chosen.run}")
+
+
+@contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Lets warnings be said as errors are, without the place in the code that they come from."""
+
+    def say(message: Warning | str, *place: object, **more: object) -> None:
+        print(f"probrl: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = say
+        yield
