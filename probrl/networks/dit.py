@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from probrl.networks.attention import SelfAttention
 from probrl.networks.timed import TimedNetwork, sizes, zeroed
 
 
-class _DiT(TimedNetwork):
+class DiT(TimedNetwork):
     r"""Transformer blocks with adaptive layer normalisation that starts at zero (adaLN-zero).
 
     .. math:: h \leftarrow h + g_1\, \mathrm{Attention}((1 + a_1)\, \mathrm{LN}(h) + b_1), \qquad
@@ -46,7 +46,9 @@ class _DiT(TimedNetwork):
         sizes("patch, width, blocks and heads", patch, width, blocks, heads)
         channels, *sides = self.event_shape
         if any(side % patch for side in sides):
-            raise DataError(f"patches of side {patch} do not divide an event of sizes {tuple(sides)}; choose another patch")
+            raise DataError(
+                f"patches of side {patch} do not divide an event of sizes {tuple(sides)}; choose another patch"
+            )
         self.patch, numbers = patch, channels * patch ** len(sides)
         positions = int(torch.Size([side // patch for side in sides]).numel())
         self.embed = nn.Sequential(nn.Linear(self.context_size, width), nn.SiLU(), nn.Linear(width, width))
@@ -56,6 +58,11 @@ class _DiT(TimedNetwork):
         self.modulation = nn.Sequential(nn.SiLU(), zeroed(nn.Linear(width, 2 * width)))
         self.norm = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
         self.last = zeroed(nn.Linear(width, numbers))
+
+    @property
+    @abstractmethod
+    def dimensions(self) -> int:  # type: ignore[override]
+        """How many axes an event has, that of the channels included."""
 
     def transform(self, x_t: Tensor, context: Tensor) -> Tensor:
         """Patches in, patches out."""
@@ -86,8 +93,8 @@ class _DiT(TimedNetwork):
         return h
 
 
-class DiT1d(_DiT):
-    __doc__ = f"""A diffusion transformer on sequences.
+class DiT1d(DiT):
+    """A diffusion transformer on sequences; formula and arguments are those of :class:`DiT`.
 
     Shapes:
         ``x_t`` (B, channels, length), ``t`` (B,), ``condition`` (B, c); gives (B, channels, length).
@@ -95,14 +102,13 @@ class DiT1d(_DiT):
     Example:
         >>> DiT1d((3, 10), width=16, blocks=1)(torch.zeros(2, 3, 10), torch.rand(2)).shape
         torch.Size([2, 3, 10])
+    """
 
-    {_DiT.__doc__}"""
-
-    dimensions: ClassVar[int | None] = 2
+    dimensions = 2
 
 
-class DiT2d(_DiT):
-    __doc__ = f"""A diffusion transformer on images.
+class DiT2d(DiT):
+    """A diffusion transformer on images; formula and arguments are those of :class:`DiT`.
 
     Shapes:
         ``x_t`` (B, channels, height, width), ``t`` (B,), ``condition`` (B, c); gives (B, channels, height, width).
@@ -110,10 +116,9 @@ class DiT2d(_DiT):
     Example:
         >>> DiT2d((1, 8, 8), width=16, blocks=1)(torch.zeros(2, 1, 8, 8), torch.rand(2)).shape
         torch.Size([2, 1, 8, 8])
+    """
 
-    {_DiT.__doc__}"""
-
-    dimensions: ClassVar[int | None] = 3
+    dimensions = 3
 
 
 class _Block(nn.Module):

@@ -51,11 +51,9 @@ class TemporalSpatialResidualNet(TimedNetwork):
         super().__init__(event_shape, condition, time)
         if len(hidden) < 2:
             raise DataError(f"hidden needs two or more sizes, as in hidden=(512, 256, 128); got {tuple(hidden)}")
-        hidden = sizes("hidden", *hidden)
+        sizes("hidden and embedding", *hidden, embedding)
         self.activation = activation
-        self.embed = nn.Sequential(
-            nn.Linear(self.context_size, *sizes("embedding", embedding)), nn.SiLU(), nn.Linear(embedding, embedding)
-        )
+        self.embed = nn.Sequential(nn.Linear(self.context_size, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.first = _Block(self.event_size, hidden[0], embedding, activation)
         self.down = nn.ModuleList(_Block(a, b, embedding, activation) for a, b in pairwise(hidden))
         self.middle = _Block(hidden[-1], hidden[-1], embedding, activation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from probrl.errors import DataError
 from probrl.nested import parts
-from probrl.networks.time_encoders import SinusoidalTime, TimeEncoder
+from probrl.networks.time_encoders import SinusoidalTime
 
 
 class TimedNetwork(nn.Module, ABC):
@@ -42,7 +42,9 @@ class TimedNetwork(nn.Module, ABC):
         shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
         self.event_shape: tuple[int, ...] = sizes("event_shape", *shape)
         if self.dimensions is not None and len(shape) != self.dimensions:
-            raise DataError(f"{type(self).__name__} takes events of {self.dimensions} axes, channels first; got {shape}")
+            raise DataError(
+                f"{type(self).__name__} takes events of {self.dimensions} axes, channels first; got {shape}"
+            )
         if isinstance(condition, bool) or not isinstance(condition, int) or condition < 0:
             raise DataError(f"condition is how many numbers per row the network is told, 0 for none; got {condition!r}")
         self.condition = condition
@@ -93,7 +95,8 @@ def joined(condition: Any, rows: int, size: int, dtype: torch.dtype) -> Tensor:
     """
     if condition is None:
         raise DataError(f"this network takes a condition of {size} numbers per row, and got none")
-    named = sorted(parts(condition, "condition")) if isinstance(condition, Mapping) else [("condition", condition)]
+    found = dict(parts(condition, "condition"))
+    named = [(name, found[name]) for name in sorted(found)]
     vectors = []
     for name, value in named:
         if value.dim() == 0 or value.shape[0] != rows:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from probrl.networks.timed import TimedNetwork, share, sizes, zeroed
 _CONV: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
 
 
-class _UNet(TimedNetwork):
+class UNet(TimedNetwork):
     r"""Residual convolutions at several resolutions, joined across.
 
     .. math:: h \leftarrow P h + W_2\, \sigma\!\left((1 + a)\, \mathrm{GN}(W_1\, \sigma(\mathrm{GN}(h))) + b\right),
@@ -75,6 +75,11 @@ class _UNet(TimedNetwork):
                 self.up.append(_Double(conv(now, now, 3, padding=1)))
         self.last = nn.Sequential(_norm(now), nn.SiLU(), zeroed(conv(now, self.event_shape[0], 3, padding=1)))
 
+    @property
+    @abstractmethod
+    def dimensions(self) -> int:  # type: ignore[override]
+        """How many axes an event has, that of the channels included."""
+
     def transform(self, x_t: Tensor, context: Tensor) -> Tensor:
         """Down, across and up again."""
         gamma = self.embed(context)
@@ -88,8 +93,8 @@ class _UNet(TimedNetwork):
         return self.last(h)
 
 
-class UNet1d(_UNet):
-    __doc__ = f"""A U-Net on sequences.
+class UNet1d(UNet):
+    """A U-Net on sequences; formula and arguments are those of :class:`UNet`.
 
     Shapes:
         ``x_t`` (B, channels, length), ``t`` (B,), ``condition`` (B, c); gives (B, channels, length).
@@ -97,14 +102,13 @@ class UNet1d(_UNet):
     Example:
         >>> UNet1d((3, 10), width=8)(torch.zeros(2, 3, 10), torch.rand(2)).shape
         torch.Size([2, 3, 10])
+    """
 
-    {_UNet.__doc__}"""
-
-    dimensions: ClassVar[int | None] = 2
+    dimensions = 2
 
 
-class UNet2d(_UNet):
-    __doc__ = f"""A U-Net on images.
+class UNet2d(UNet):
+    """A U-Net on images; formula and arguments are those of :class:`UNet`.
 
     Shapes:
         ``x_t`` (B, channels, height, width), ``t`` (B,), ``condition`` (B, c); gives (B, channels, height, width).
@@ -112,10 +116,9 @@ class UNet2d(_UNet):
     Example:
         >>> UNet2d((1, 8, 8), width=8)(torch.zeros(2, 1, 8, 8), torch.rand(2)).shape
         torch.Size([2, 1, 8, 8])
+    """
 
-    {_UNet.__doc__}"""
-
-    dimensions: ClassVar[int | None] = 3
+    dimensions = 3
 
 
 def _norm(channels: int) -> nn.GroupNorm:
