@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import VectorEnv
 
+from probrl.envs.copies import Wrapping, copies, name_of
 from probrl.envs.vector import Environments
 from probrl.errors import EnvironmentError, MissingExtraError
 
+VECTORIZATIONS = ("auto", "native", "sync", "async")
 EnvLike = str | Callable[[], gymnasium.Env] | gymnasium.Env | VectorEnv
 
 
-def make(env: EnvLike, num_envs: int | None = None, **kwargs: Any) -> Environments:
+def make(
+    env: EnvLike,
+    num_envs: int | None = None,
+    vectorization: str = "auto",
+    wrappers: Sequence[Wrapping] = (),
+    **kwargs: Any,
+) -> Environments:
     """Several copies of an environment that step together.
 
     An id uses gymnasium's native vector entry point where the environment has one, else copies that step one after
@@ -25,11 +34,15 @@ def make(env: EnvLike, num_envs: int | None = None, **kwargs: Any) -> Environmen
     Args:
         env: ``"CartPole-v1"``, a callable that makes one environment, an environment, or a vector environment.
         num_envs: how many copies; None is one, or as many as a vector environment has.
+        vectorization: "native" asks for the environment's own vector environment; "sync" steps copies one after the
+            other in this process; "async" gives each a process of its own; "auto" is native where there is one and
+            nothing is wrapped, else sync.
+        wrappers: callables from an environment to an environment, applied to each copy in this order.
         kwargs: handed to the environment's constructor (ids only).
 
     Errors:
-        EnvironmentError for an unknown id (with the nearest one), an unsupported space, a wrong number of copies;
-        MissingExtraError when the simulator is not installed.
+        EnvironmentError for an unknown id (with the nearest one), an unsupported space, a wrong number of copies, a way
+        of stepping that this environment does not have; MissingExtraError when the simulator is not installed.
 
     Example:
         >>> environments = make("CartPole-v1", num_envs=4)
@@ -38,26 +51,33 @@ def make(env: EnvLike, num_envs: int | None = None, **kwargs: Any) -> Environmen
     """
     if num_envs is not None and (isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1):
         raise EnvironmentError(f"num_envs must be a positive whole number, got {num_envs!r}")
+    if vectorization not in VECTORIZATIONS:
+        raise EnvironmentError(f"vectorization is {', '.join(map(repr, VECTORIZATIONS))}, not {vectorization!r}")
     if isinstance(env, Environments):
         raise EnvironmentError("these environments are made already: hand over what they were made from")
+    for wrapper in wrappers:
+        if not callable(wrapper):
+            raise EnvironmentError(f"a wrapper is a callable from environment to environment, not {wrapper!r}")
     if isinstance(env, str):
-        return Environments(_from_id(env, num_envs or 1, kwargs), env)
+        return Environments(_from_id(env, num_envs or 1, vectorization, wrappers, kwargs), env)
     if kwargs:
         raise EnvironmentError(f"{', '.join(kwargs)}: constructor arguments go with an environment id only")
     if isinstance(env, VectorEnv):
-        if num_envs not in (None, env.num_envs):
-            raise EnvironmentError(f"the vector environment has {env.num_envs} copies, but num_envs is {num_envs}")
-        return Environments(env, name_of(env))
+        return _taken(env, num_envs, vectorization, wrappers)
+    if not callable(env) and not isinstance(env, gymnasium.Env):
+        raise EnvironmentError(
+            f"an environment is an id, a callable, a gymnasium.Env or a gymnasium VectorEnv, not {type(env).__name__}"
+        )
+    if vectorization == "native":
+        raise EnvironmentError("only an id has a native vector environment: write vectorization='sync' or 'async'")
     if isinstance(env, gymnasium.Env):
         if num_envs not in (None, 1):
             raise EnvironmentError(f"an environment is one copy, but num_envs is {num_envs}: hand over a callable")
-        return Environments(_in_turn([lambda: env]), name_of(env))
-    if callable(env):
-        copies = _in_turn([env] * (num_envs or 1))
-        return Environments(copies, name_of(copies.envs[0]))
-    raise EnvironmentError(
-        f"an environment is an id, a callable, a gymnasium.Env or a gymnasium VectorEnv, not {type(env).__name__}"
-    )
+        if vectorization == "async":
+            raise EnvironmentError("an environment that exists stays in this process: hand over a callable for 'async'")
+        instance = env
+        return Environments(*copies(lambda: instance, 1, "sync", wrappers))
+    return Environments(*copies(env, num_envs or 1, vectorization, wrappers))
 
 
 def repeatable(env: EnvLike) -> bool:
@@ -76,34 +96,35 @@ def listed() -> list[str]:
     return sorted(name for _, name in newest.values())
 
 
-def name_of(env: Any) -> str:
-    """What an environment is called in messages and manifests."""
-    spec = getattr(env, "spec", None)
-    return spec.id if spec is not None else type(getattr(env, "unwrapped", env)).__name__
+def _taken(env: VectorEnv, num_envs: int | None, vectorization: str, wrappers: Sequence[Wrapping]) -> Environments:
+    if num_envs not in (None, env.num_envs):
+        raise EnvironmentError(f"the vector environment has {env.num_envs} copies, but num_envs is {num_envs}")
+    if vectorization != "auto":
+        raise EnvironmentError(
+            f"a vector environment steps in its own way: vectorization={vectorization!r} is for others"
+        )
+    if wrappers:
+        raise EnvironmentError("wrappers go around single copies: wrap the vector environment before handing it over")
+    return Environments(env, name_of(env))
 
 
-def _in_turn(makers: list[Callable[[], gymnasium.Env]]) -> SyncVectorEnv:
-    def checked(maker: Callable[[], Any]) -> Callable[[], gymnasium.Env]:
-        def build() -> gymnasium.Env:
-            made = maker()
-            if not isinstance(made, gymnasium.Env):
-                raise EnvironmentError(f"the callable must return a gymnasium.Env, it returned {type(made).__name__}")
-            return made
-
-        return build
-
-    # SAME_STEP: the true last observation comes with the step that ended, and no step is spent on a reset.
-    return SyncVectorEnv([checked(m) for m in makers], copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
-
-
-def _from_id(name: str, num_envs: int, kwargs: dict[str, Any]) -> VectorEnv:
+def _from_id(
+    name: str, num_envs: int, vectorization: str, wrappers: Sequence[Wrapping], kwargs: dict[str, Any]
+) -> VectorEnv:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old versions, checks that concern the author of the environment
             spec = gymnasium.spec(_import_module(name))
-            if spec.vector_entry_point is not None and not spec.additional_wrappers:
+            native = spec.vector_entry_point is not None and not spec.additional_wrappers
+            if vectorization == "native":
+                if not native:
+                    raise EnvironmentError(f"{name} has no native vector environment: write 'sync' or 'async'")
+                if wrappers:
+                    raise EnvironmentError("wrappers go around single copies: write vectorization='sync' or 'async'")
+            if native and not wrappers and vectorization in ("auto", "native"):
                 return gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs)
-            return _in_turn([lambda: gymnasium.make(spec, disable_env_checker=True, **kwargs)] * num_envs)
+            one = partial(gymnasium.make, spec, disable_env_checker=True, **kwargs)
+            return copies(one, num_envs, vectorization, wrappers, name)[0]
     except EnvironmentError:
         raise
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:

@@ -40,7 +40,7 @@ class ParallelEnv(AsyncVectorEnv):
             raise
         except Exception as error:
             self._end()
-            text = " ".join(str(error).split())
+            text = " ".join(str(error).split()) or "a process ended while it made its copy"
             if "pickle" in text.lower():
                 text = f"it cannot be sent to another process ({text}): write vectorization='sync'"
             raise EnvironmentError(f"{name} cannot be made in processes of its own: {text}") from error

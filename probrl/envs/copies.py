@@ -1,0 +1,89 @@
+"""Copies of one environment: made, wrapped, and put side by side, in this process or each in its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from probrl.envs.copy import Copy
+from probrl.envs.parallel import ParallelEnv
+from probrl.errors import EnvironmentError, ProbrlError
+
+Wrapping = Callable[[gymnasium.Env], gymnasium.Env]
+
+
+def copies(
+    maker: Callable[[], Any],
+    num_envs: int,
+    vectorization: str = "sync",
+    wrappers: Sequence[Wrapping] = (),
+    name: str | None = None,
+) -> tuple[VectorEnv, str]:
+    """A vector environment of copies, and what they are called.
+
+    Args:
+        maker: makes one environment.
+        num_envs: how many.
+        vectorization: "async" gives each a process of its own; all others step in turn.
+        wrappers: applied to each in this order.
+        name: what they are called; None asks the first.
+
+    Errors:
+        EnvironmentError if one cannot be made, is no environment, is the same as another, or differs in its spaces;
+        what an id's own constructor raises is left as it is.
+    """
+    called: list[str] = [name] if name else []
+    made: list[gymnasium.Env] = []
+
+    def builder(index: int) -> Callable[[], gymnasium.Env]:
+        def build() -> gymnasium.Env:
+            env = _made(maker, index, by_id=name is not None)
+            if any(env is other for other in made):
+                raise EnvironmentError(
+                    "the callable returned the same environment twice: it must make one at each call"
+                )
+            made.append(env)
+            called.append(name_of(env))
+            return Copy(_wrapped(env, wrappers), index, called[0])
+
+        return build
+
+    builders = [builder(i) for i in range(num_envs)]
+    if vectorization == "async":
+        return ParallelEnv(builders, name or "the environment"), called[0]
+    try:
+        # SAME_STEP: the true last observation comes with the step that ended, and no step is spent on a reset.
+        return SyncVectorEnv(builders, copy=False, autoreset_mode=AutoresetMode.SAME_STEP), called[0]
+    except RuntimeError as error:
+        raise EnvironmentError(f"the copies of {called[0]} differ: {' '.join(str(error).split())}") from error
+
+
+def name_of(env: Any) -> str:
+    """What an environment is called in messages and manifests."""
+    spec = getattr(env, "spec", None)
+    return spec.id if spec is not None else type(getattr(env, "unwrapped", env)).__name__
+
+
+def _made(maker: Callable[[], Any], index: int, by_id: bool) -> gymnasium.Env:
+    try:
+        env = maker()
+    except Exception as error:
+        if by_id or isinstance(error, ProbrlError):
+            raise
+        text = " ".join(str(error).split())
+        raise EnvironmentError(f"environment {index} cannot be made: {type(error).__name__} {text}") from error
+    if not isinstance(env, gymnasium.Env):
+        raise EnvironmentError(f"the callable must return a gymnasium.Env, it returned {type(env).__name__}")
+    return env
+
+
+def _wrapped(env: gymnasium.Env, wrappers: Sequence[Wrapping]) -> gymnasium.Env:
+    for wrapper in wrappers:
+        inner, env = env, wrapper(env)
+        if not isinstance(env, gymnasium.Env):
+            called = getattr(wrapper, "__name__", repr(wrapper))
+            raise EnvironmentError(f"the wrapper {called} must return a gymnasium.Env, it made {env!r} of {inner}")
+    return env
