@@ -1,7 +1,8 @@
 """Environments: the only package that imports gymnasium."""
 
+from probrl.envs.copies import Wrapping
 from probrl.envs.family import family
-from probrl.envs.make import EnvLike, listed, make, repeatable
+from probrl.envs.make import VECTORIZATIONS, EnvLike, listed, make, of_copies, repeatable
 from probrl.envs.reading import read_spaces
 from probrl.envs.spaces import (
     Choices,
@@ -30,9 +31,12 @@ __all__ = [
     "Seen",
     "Spaces",
     "Transition",
+    "VECTORIZATIONS",
+    "Wrapping",
     "family",
     "listed",
     "make",
+    "of_copies",
     "read_spaces",
     "repeatable",
 ]

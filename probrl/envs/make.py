@@ -85,6 +85,11 @@ def repeatable(env: EnvLike) -> bool:
     return isinstance(env, str) or (callable(env) and not isinstance(env, (gymnasium.Env, VectorEnv)))
 
 
+def of_copies(env: EnvLike) -> bool:
+    """Whether single environments are behind it, which can be wrapped one by one: anything but a vector environment."""
+    return not isinstance(env, VectorEnv)
+
+
 def listed() -> list[str]:
     """The ids that gymnasium knows, the newest version of each, without those that need jax."""
     newest: dict[tuple[str | None, str], tuple[int, str]] = {}

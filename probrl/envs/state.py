@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from probrl.envs.copy import Copy
@@ -46,8 +47,8 @@ def state_of(environments: Environments) -> State:
     try:
         vector = take(_vector_levels(environments.vector), _constant(environments.vector))
         copies = _copies_state(environments.vector)
-    except NotPlain as error:
-        return {"kind": "none", "reason": f"{environments.name}: {error}", **common}
+    except (NotPlain, EnvironmentError, gymnasium.error.Error, OSError, EOFError) as error:
+        return {"kind": "none", "reason": f"{environments.name}: {' '.join(str(error).split())}", **common}
     kinds = [copy["kind"] for copy in copies]
     kind = next((k for k in ("none", "replay") if k in kinds), "exact")
     reason = next((copy["reason"] for copy in copies if copy["kind"] == "none"), None)

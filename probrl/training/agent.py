@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make, repeatable
+from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make, of_copies, repeatable
 from probrl.errors import EnvironmentError
 from probrl.training.acting import chooser, sampler
 from probrl.training.catalogue import check_hyper_parameters, own_parts

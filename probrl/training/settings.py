@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from probrl.envs import VECTORIZATIONS, Wrapping
 from probrl.errors import DataError
 
 SMALL = 200_000  # weights below which a second thread costs more than it brings, at the sizes of minibatches
@@ -34,6 +37,10 @@ class Settings:
         stop_at: the mean return at which learning ends: of the newest evaluation where there are any, else of the last
             hundred episodes of the learning; None is none.
         tensorboard: whether the run folder gets a log for TensorBoard.
+        vectorization: how the copies of the environment step: "native", "sync", "async", or "auto", the fastest of
+            them for environments that are cheap.
+        wrappers: callables from an environment to an environment, applied to each copy in this order.
+        env_kwargs: what the constructor of the environment is handed, where it is an id.
 
     Errors:
         DataError for a seed that is not a whole number from 0 on, an unknown device or backend.
@@ -50,6 +57,14 @@ class Settings:
     eval_episodes: int = 20
     stop_at: float | None = None
     tensorboard: bool = False
+    vectorization: str = "auto"
+    wrappers: Sequence[Wrapping] = ()
+    env_kwargs: Mapping[str, Any] | None = None
+
+    @property
+    def making(self) -> dict[str, Any]:
+        """How copies of the environment are made: what :func:`probrl.envs.make` is handed beside it and their number."""
+        return {"vectorization": self.vectorization, "wrappers": self.wrappers, **(self.env_kwargs or {})}
 
     def threads_for(self, weights: int) -> int:
         """How many threads torch computes with for networks of so many weights."""
@@ -62,7 +77,15 @@ class Settings:
         for name in ("threads", "checkpoint_interval", "eval_interval"):
             if getattr(self, name) is not None:
                 whole_number(name, getattr(self, name))
-        whole_number("eval_episodes", self.eval_episodes, least=0)
+        if self.vectorization not in VECTORIZATIONS:
+            raise DataError(f"vectorization is {', '.join(map(repr, VECTORIZATIONS))}, not {self.vectorization!r}")
+        if not isinstance(self.wrappers, Sequence) or not all(callable(one) for one in self.wrappers):
+            raise DataError(f"wrappers is a list of callables from environment to environment, not {self.wrappers!r}")
+        if self.env_kwargs is not None and not isinstance(self.env_kwargs, Mapping):
+            raise DataError(f"env_kwargs is a dict of names and values, not {self.env_kwargs!r}")
+        whole_number("eval_episodes", self.eval_episodes, least=0 if self.eval_interval is None else 1)
+        if self.stop_at is not None and not math.isfinite(self.stop_at):
+            raise DataError(f"stop_at must be finite, got {self.stop_at}")
         if self.backend not in ("auto", "inductor", "aot_eager", "eager"):
             raise DataError(f"backend is 'auto', 'inductor' or 'eager', not {self.backend!r}")
         try:
