@@ -18,6 +18,7 @@ from probrl.envs.spaces import (
 from probrl.envs.vector import Environments, EpisodeLog, Transition
 
 __all__ = [
+    "VECTORIZATIONS",
     "Choices",
     "Continuous",
     "Discrete",
@@ -31,7 +32,6 @@ __all__ = [
     "Seen",
     "Spaces",
     "Transition",
-    "VECTORIZATIONS",
     "Wrapping",
     "family",
     "listed",

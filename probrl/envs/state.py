@@ -38,6 +38,8 @@ def state_of(environments: Environments) -> State:
         "name": environments.name,
         "num_envs": environments.num_envs,
         "resets": environments.resets,
+        "steps": environments.steps,
+        "looked": not environments._bounds.strict,
         "started": environments.started,
         "over": Writer().write(environments._over),
         "episodes": environments.episodes.state(),
@@ -67,7 +69,8 @@ def put_state(environments: Environments, state: State) -> None:
     environments.started = False  # until everything below went well
     if state["kind"] == "none":
         raise EnvironmentError(str(state["reason"]))
-    environments.resets = state["resets"]
+    environments.resets, environments.steps = state["resets"], state["steps"]
+    environments._bounds.strict = not state["looked"]
     if not state["started"]:
         return
     try:

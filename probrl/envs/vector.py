@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from probrl.envs.bounds import Bounds
 from probrl.envs.plain import Reader, Writer
 from probrl.envs.reading import read_spaces
 from probrl.envs.spaces import Spaces
@@ -99,6 +100,7 @@ class Environments:
         num_envs: how many there are.
         episodes: returns and lengths of what was played.
         resets: how often all of them were started anew.
+        steps: how many every one of them has taken, those included that only began an episode.
         started: whether episodes are under way.
 
     Errors:
@@ -112,7 +114,9 @@ class Environments:
         self.mode = _mode(vector, name)
         self.episodes = EpisodeLog(self.num_envs)
         self.resets = 0
+        self.steps = 0
         self.started = False
+        self._bounds = Bounds(vector.single_observation_space, name)
         name_copies(vector, name)
         self._over = np.zeros(self.num_envs, dtype=bool)
         self._all_valid = np.ones(self.num_envs, dtype=bool)
@@ -120,12 +124,16 @@ class Environments:
 
     def reset(self, seed: int | None = None) -> Array:
         """Starts every environment anew; the first observations, ``(N, ...)``."""
-        observation, _ = self.vector.reset(seed=seed)
+        try:
+            observation, _ = self.vector.reset(seed=seed)
+        except Exception as error:
+            raise self._blamed(error, "reset") from error
         self._over = np.zeros(self.num_envs, dtype=bool)
         self.episodes.clear()
         self.resets += 1
         self.started = True
-        return self._checked(observation)
+        self._bounds.look(each(lambda rows: rows[:, None], self._checked(observation)), self.steps, strict=True)
+        return observation
 
     def step(self, action: Array) -> Transition:
         """Executes one action per environment; what is outside a box is clipped into it.
@@ -133,17 +141,36 @@ class Environments:
         Args:
             action: ``(N,)`` whole numbers from 0, or ``(N, dim)`` reals.
         """
-        observation, reward, terminated, truncated, info = self.vector.step(self._executable(action))
+        try:
+            observation, reward, terminated, truncated, info = self.vector.step(self._executable(action))
+        except Exception as error:
+            raise self._blamed(error, "step") from error
+        self.steps += 1
         ended = terminated | truncated
         next_observation, valid = observation, self._all_valid
         if self.mode is AutoresetMode.NEXT_STEP:
             if np.count_nonzero(self._over):
                 valid = ~self._over
+                self._refuse_empty(self._over & ended)
             self._over = ended
         elif np.count_nonzero(ended):
             next_observation, observation = self._same_step(observation, ended, info)
         self.episodes.add(reward, ended, valid)
         return Transition(observation, reward, next_observation, terminated, truncated, valid)
+
+    def check(self, observations: Any, step: int) -> None:
+        """Looks at all observations of a rollout at once.
+
+        Args:
+            observations: ``(N, T, ...)``, arrays or tensors, or nested dicts of them.
+            step: the number of the first step, for the message.
+
+        Errors:
+            EnvironmentError for one outside its declared space: at all in the first rollout, by more than the width of
+            the space later.
+        """
+        self._bounds.look(observations, step)
+        self._bounds.strict = False
 
     def state(self) -> dict[str, Any]:
         """Where every environment stands, in plain types and tensors that ``torch.load(weights_only=True)`` reads.
@@ -179,6 +206,18 @@ class Environments:
         for i in np.flatnonzero(ended):
             each(lambda rows, row, i=i: rows.__setitem__(i, row), last, final[i])
         return last, observation
+
+    def _blamed(self, error: Exception, call: str) -> EnvironmentError:
+        if isinstance(error, EnvironmentError):
+            return error
+        text = " ".join(str(error).split())
+        return EnvironmentError(f"{self.name} raised {type(error).__name__} in {call}() at step {self.steps}: {text}")
+
+    def _refuse_empty(self, empty: Array) -> None:
+        if np.count_nonzero(empty):
+            raise EnvironmentError(
+                f"{self.name}: environment {int(empty.argmax())} ended an episode of no step at step {self.steps}"
+            )
 
     def _checked(self, observation: Any) -> Any:
         declared = dict(parts(self.spaces.observation.shape))
