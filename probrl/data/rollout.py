@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from probrl.nested import each, parts
 from probrl.errors import NonFiniteError
+from probrl.nested import each, parts
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...] | Mapping[str, Any]  # of an array, or of each entry of a dict of arrays
@@ -82,20 +82,30 @@ class Rollout:
             self._seen_rows[self.filled][...] = observation
         return self._seen[self.filled]
 
+    def observe_array(self, observation: Array) -> Array:
+        """The same for an array, given back as one."""
+        row: Array = self._seen_rows[self.filled]
+        row[...] = observation
+        return row
+
     def record(
         self,
         action: Array,
-        log_prob: Array,
+        log_prob: Array | None,
         reward: Array,
         next_observation: Any,
         terminated: Array,
         truncated: Array,
         valid: Array,
     ) -> None:
-        """Writes what was done and what it led to, and goes on to the next step; the arrays may be reused."""
+        """Writes what was done and what it led to, and goes on to the next step; the arrays may be reused.
+
+        Log-probabilities may be left out and come together in the end, see :meth:`put_log_probs`.
+        """
         a, a_log_prob, r, s_next, dead, ended, counts = self._rows[self.filled]
         a[...] = action
-        a_log_prob[...] = log_prob
+        if log_prob is not None:
+            a_log_prob[...] = log_prob
         r[...] = reward
         if self._nested:
             each(np.copyto, s_next, next_observation)
@@ -105,6 +115,10 @@ class Rollout:
         np.logical_or(terminated, truncated, out=ended)
         counts[...] = valid
         self.filled += 1
+
+    def put_log_probs(self, log_probs: Tensor) -> None:
+        """Writes the log-probabilities of all actions: ``(T * N,)``, those of one step side by side."""
+        self._columns["a_log_prob"].copy_(log_probs.view(self.steps, self.num_envs).t())
 
     @property
     def full(self) -> bool:

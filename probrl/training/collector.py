@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from probrl.data import Rollout
 from probrl.envs import Environments, Spaces
+from probrl.envs.vector import Transition
 from probrl.errors import EnvironmentError
+from probrl.nested import each
 from probrl.training.acting import Acting, Sampler
 from probrl.training.packing import arrays, packed
+
+Array = np.ndarray[Any, Any]
 
 
 def empty_rollout(spaces: Spaces, num_envs: int, steps: int) -> Rollout:
@@ -46,36 +52,62 @@ class Collector:
         Errors:
             EnvironmentError naming the vector step if an environment raises; NonFiniteError for NaN and infinity.
         """
-        rollout, step, act = self.rollout, self.environments.step, self.act
-        on_cpu = self.device.type == "cpu"
-        rollout.clear()
+        self.rollout.clear()
         observation, self._observation = self._observation, None  # unless the rollout ends well, episodes begin anew
         if observation is None or self._resets != self.environments.resets:
             # at first, and when an evaluation has played the very same environments in between
             observation = self.environments.reset(self._seed)
             self._seed, self._resets = None, self.environments.resets
+        quick = self._quick(observation)
+        observation = self._play(observation) if quick is None else self._play_quickly(quick, observation)
+        begun = self.vector_steps - self.rollout.steps
+        self.rollout.check_finite(begun)
+        self.environments.check(self.rollout.columns()["s"], begun)
+        self._observation = observation
+        return self.rollout
+
+    def _quick(self, observation: Any) -> Callable[[Array], Array] | None:
+        """What acts without torch, where that is possible and saves time."""
+        if not isinstance(self.act, Acting) or not isinstance(observation, np.ndarray):
+            return None
+        return self.act.quickly(self.rollout.steps, self.rollout.observe(observation).to(self.device))
+
+    def _play_quickly(self, act: Callable[[Array], Array], observation: Any) -> Any:
+        rollout, step = self.rollout, self._step
+        while not rollout.full:
+            action = act(rollout.observe_array(observation))
+            observation, reward, after, terminated, truncated, valid = step(action)
+            rollout.record(action, None, reward, after, terminated, truncated, valid)
+        assert isinstance(self.act, Acting)
+        rollout.put_log_probs(self.act.rest()[0])
+        return observation
+
+    def _play(self, observation: Any) -> Any:
+        rollout, step, act = self.rollout, self._step, self.act
+        on_cpu = self.device.type == "cpu"
         if isinstance(act, Acting):
             act.prepare(rollout.steps)
         while not rollout.full:
             seen = rollout.observe(observation)
-            action, log_prob = act(seen if on_cpu else seen.to(self.device))
+            action, log_prob = act(seen if on_cpu else each(lambda x: x.to(self.device), seen))
             if not on_cpu:
                 action, log_prob = action.cpu(), log_prob.cpu()
             done = action.numpy()
-            try:
-                observation, reward, after, terminated, truncated, valid = step(done)
-            except EnvironmentError:  # it names the environment and the step already
-                raise
-            except Exception as error:
-                raise EnvironmentError(
-                    f"{self.environments.name} raised {type(error).__name__} at vector step {self.vector_steps}: "
-                    f"{' '.join(str(error).split())}"
-                ) from error
+            observation, reward, after, terminated, truncated, valid = step(done)
             rollout.record(done, log_prob.numpy(), reward, after, terminated, truncated, valid)
+        return observation
+
+    def _step(self, action: Array) -> Transition:
+        try:
             self.vector_steps += 1
-        rollout.check_finite()
-        self._observation = observation
-        return rollout
+            return self.environments.step(action)
+        except EnvironmentError:  # it names the environment and the step already
+            raise
+        except Exception as error:
+            raise EnvironmentError(
+                f"{self.environments.name} raised {type(error).__name__} at vector step {self.vector_steps - 1}: "
+                f"{' '.join(str(error).split())}"
+            ) from error
 
     def state(self) -> dict[str, Any]:
         """Where the playing stands between two rollouts: observations, environments, episodes; plain types and tensors."""
