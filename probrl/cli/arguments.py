@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import inspect
 import io
 import re
 import sys
 import types
 import typing
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar
 
 from probrl.errors import ProbrlError
 
@@ -70,17 +71,31 @@ def _one_line(box: str) -> str:
     return f"{message}: did you mean {meant[1]}?" if meant else message or "that command line cannot be read"
 
 
-def flags_of(algorithm: type[Any]) -> type[Any]:
-    """A dataclass with the hyper-parameters of an algorithm that a shell can say: numbers, words, tuples of them."""
-    hints = typing.get_type_hints(algorithm, vars(sys.modules[algorithm.__module__]))
+def flags_of(cls: type[Any], defaults: Mapping[str, Any] | None = None, only: Iterable[str] | None = None) -> type[Any]:
+    """A dataclass with the fields of another that a shell can say: numbers, words, tuples of them.
+
+    Args:
+        cls: whose fields; its docstring explains them.
+        defaults: other ones than its own, by name.
+        only: the names of those that are wanted; None is all.
+    """
+    hints = typing.get_type_hints(cls, vars(sys.modules[cls.__module__]))
     fields: list[tuple[str, Any, Any]] = []
-    for field in dataclasses.fields(algorithm):
+    for field in dataclasses.fields(cls):
         kind = _plain(hints.get(field.name, type(field.default)), field.default)
-        if field.init and kind is not None:
-            fields.append((field.name, kind, dataclasses.field(default=field.default)))
-    flags = dataclasses.make_dataclass(algorithm.__name__, fields, frozen=True)
-    flags.__doc__ = algorithm.__doc__
+        if field.init and kind is not None and (only is None or field.name in only):
+            default = (defaults or {}).get(field.name, field.default)
+            fields.append((field.name, _readable(kind), dataclasses.field(default=default)))
+    flags = dataclasses.make_dataclass(cls.__name__, fields, frozen=True)
+    flags.__doc__ = _shell_words(inspect.getdoc(cls) or "", any(default.default is None for *_, default in fields))
     return flags
+
+
+def _shell_words(text: str, open_ended: bool) -> str:
+    """A docstring without what only Python's readers need: its first paragraph and its arguments."""
+    first, *rest = text.replace("``", "").split("\n\n")
+    hint = " None is what holds where a flag is not given." if open_ended and "None" in text else ""
+    return "\n\n".join([first + hint, *(p for p in rest if p.startswith("Args:"))])
 
 
 def _plain(hint: Any, default: Any) -> Any:
@@ -93,3 +108,16 @@ def _plain(hint: Any, default: Any) -> Any:
     if hint in PLAIN or typing.get_origin(hint) in (tuple, typing.Literal):
         return hint
     return type(default) if type(default) in (int, float, bool, str) else None
+
+
+def _readable(kind: Any) -> Any:
+    """A type whose help says what to write: INT rather than {None}|INT, and what happens without it."""
+    import tyro
+
+    members = typing.get_args(kind)
+    if type(None) not in members:
+        return kind
+    words = {int: "INT", float: "FLOAT", str: "TEXT", bool: "{True,False}"}
+    names = "|".join(words.get(member, "VALUES") for member in members if member is not type(None))
+    hint = lambda default: "" if default == "None" else f"(default: {default})"  # noqa: E731 - tyro calls it
+    return Annotated[kind, tyro.conf.arg(metavar=names, help_behavior_hint=hint)]

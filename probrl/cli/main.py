@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from probrl.cli.arguments import UsageError, nearest_word
 from probrl.errors import ProbrlError
 
-USAGE = """usage: probrl COMMAND ...
+COMMANDS = {  # what each takes, what it does, and where it is: torch takes a second to import, so help does without
+    "train": ("ALGORITHM", "learn in an environment and keep everything in a run folder", "train.train"),
+    "resume": ("RUN", "go on with a run that was interrupted", "resume.resume"),
+    "eval": ("RUN", "play whole episodes with what a run learned", "evaluate.evaluate"),
+    "plot": ("RUN [RUN ...]", "draw the learning curves of runs, those of one kind with their spread", "plot.plot"),
+    "show": ("ALGORITHM", "print the equations that an algorithm trains", "show.show"),
+    "list": ("[ALGORITHM]", "algorithms with their defaults, distributions, environments", "listing.list_all"),
+}
+USAGE = "\n".join(
+    ["usage: probrl COMMAND ...", ""]
+    + [f"  {f'{name} {takes}':<20}{does}" for name, (takes, does, _) in COMMANDS.items()]
+    + ["", "probrl COMMAND --help says more; probrl --version says which this is.", ""]
+)
 
-  train ALGORITHM   learn in an environment and keep everything in a run folder
-  resume RUN        go on with a run that was interrupted
-  eval RUN          play whole episodes with what a run learned
-  show ALGORITHM    print the equations that an algorithm trains
-  list              algorithms and environments
 
-probrl COMMAND --help says more; probrl --version says which this is.
-"""
-
-
-def _commands() -> dict[str, Callable[[list[str]], None]]:
-    # torch takes a second to import, so `probrl --help` does without
-    from probrl.cli import commands
-    from probrl.cli.resume import resume
-
-    return {
-        "train": commands.train,
-        "resume": resume,
-        "eval": commands.evaluate,
-        "show": commands.show,
-        "list": commands.list_all,
-    }
+def _command(name: str) -> Callable[[list[str]], None]:
+    module, _, function = COMMANDS[name][2].partition(".")
+    found: Callable[[list[str]], None] = getattr(import_module(f"probrl.cli.{module}"), function)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,14 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"probrl {version('probrl')}")
         return 0
     try:
-        command = nearest_word("command", words[0], ["train", "resume", "eval", "show", "list"])
-        _commands()[command](words[1:])
+        _command(nearest_word("command", words[0], COMMANDS))(words[1:])
     except UsageError as error:
         return _say(error, 2)
     except ProbrlError as error:
         return _say(error, 1)
     except KeyboardInterrupt as stop:
         return _say(stop if str(stop) else "interrupted", 130)
+    except BrokenPipeError:  # who read the output has seen enough, as in probrl list | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # a full disk, a folder that may not be written to
         return _say(f"{error.strerror or error}: {error.filename}" if error.filename else error, 1)
     return 0

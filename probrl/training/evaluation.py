@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,22 +56,47 @@ def interquartile_mean(values: np.ndarray) -> float:
     return float(np.sort(values)[cut : len(values) - cut].mean())
 
 
-def bootstrap_interval(values: np.ndarray, level: float = 0.95, samples: int = 2000) -> tuple[float, float]:
-    """Percentile interval of the mean over resamples with replacement; the resamples are the same at every call."""
-    draws = np.random.default_rng(0).integers(len(values), size=(samples, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+def bootstrap_interval(*groups: np.ndarray, level: float = 0.95, samples: int = 2000) -> tuple[float, float]:
+    """Percentile interval of the mean over resamples with replacement; the resamples are the same at every call.
+
+    Args:
+        groups: values; each group is resampled within itself (stratified) and counts by its size.
+        level: how much of the resamples' means lies inside.
+        samples: how many resamples.
+
+    Source: Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice".
+    """
+    random, total = np.random.default_rng(0), np.zeros(samples)
+    for values in groups:
+        at_once = max(1, 1_000_000 // len(values))  # many episodes would need much memory
+        for start in range(0, samples, at_once):
+            draws = random.integers(len(values), size=(min(at_once, samples - start), len(values)))
+            total[start : start + at_once] += values[draws].sum(axis=1)
+    means = total / sum(map(len, groups))
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def summarise(returns: list[float], lengths: list[int], deterministic: bool = True) -> Evaluation:
     """The statistics of some episodes."""
-    values = np.array(returns, dtype=np.float64)
+    return _summary([np.array(returns, dtype=np.float64)], lengths, deterministic)
+
+
+def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """The statistics of several evaluations together, the interval stratified: each is resampled within itself."""
+    groups = [np.array(one.returns, dtype=np.float64) for one in evaluations]
+    lengths = [length for one in evaluations for length in one.lengths]
+    return _summary(groups, lengths, all(one.deterministic for one in evaluations))
+
+
+def _summary(groups: list[np.ndarray], lengths: list[int], deterministic: bool) -> Evaluation:
+    values = np.concatenate(groups)
     return Evaluation(
         mean=float(values.mean()),
         std=float(values.std()),
         iqm=interquartile_mean(values),
-        interval=bootstrap_interval(values),
-        returns=tuple(returns),
+        interval=bootstrap_interval(*groups),
+        returns=tuple(values.tolist()),
         lengths=tuple(lengths),
         deterministic=deterministic,
     )

@@ -77,7 +77,13 @@ def test_equations_are_drawn(capsys, tmp_path):
 
 def test_what_there_is_is_listed(capsys):
     code, out, _ = run(capsys, "list")
-    assert code == 0 and "  ppo " in out and "  CartPole-v1" in out
+    assert (
+        code == 0
+        and "  ppo " in out
+        and " CartPole-v1" in out
+        and "MultivariateNormal" in out
+        and "ppo Pendulum" in out
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +112,7 @@ MISTAKES = [
         1,
         "no environment is called 'CartPole-v9': did you mean 'CartPole-v1'?",
     ),
-    (["train", "ppo", "--env-id", "FrozenLake-v1"], 1, "observation space Discrete(16) is not supported"),
+    (["train", "ppo", "--env-id", "Blackjack-v1"], 1, "observation space Tuple(Discrete(32)"),
     (["train", "ppo", "--seed", "one"], 2, "--seed"),
     (["train", "ppo", "--seed", "1.5"], 2, "--seed"),
     (["train", "ppo", "--seed", "-1"], 1, "seed must be at least 0"),
@@ -118,12 +124,13 @@ MISTAKES = [
     (["train", "ppo", "--num-minibatches", "0"], 1, "num_minibatches must be positive"),
     (["train", "ppo", "--learning-rate", "fast"], 2, "--learning-rate"),
     (["train", "ppo", "--device", "gpu7"], 1, "is not a device"),
-    (["train", "ppo", "--eval-episodes", "-1"], 1, "eval-episodes must be at least 0"),
+    (["train", "ppo", "--eval-episodes", "-1"], 1, "eval_episodes must be at least 0"),
     (["eval"], 2, "the folder of the run"),
     (["eval", "no/such/run"], 1, "there is no run at 'no/such/run'"),
     (["eval", "no/such/run", "--episodes", "0"], 1, "episodes must be positive"),
     (["show", "ppo", "--format", "pdf"], 2, "pdf"),
-    (["list", "everything"], 2, "takes nothing more"),
+    (["list", "everything"], 2, "no algorithm is called 'everything': known are"),
+    (["list", "ppo", "a2c"], 2, "takes one algorithm, or nothing more"),
 ]
 
 

@@ -1,0 +1,66 @@
+"""``probrl eval RUN``: plays whole episodes with what runs learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from probrl.cli.arguments import UsageError, parse
+from probrl.envs.video import recorded
+from probrl.errors import DataError
+from probrl.training import Agent, load
+from probrl.training.evaluation import Evaluation, pooled
+from probrl.training.settings import whole_number
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Plays whole episodes with what runs learned; of several runs also what they are together.
+
+    Args:
+        run: the folders of the runs; RUN/best is the best agent of a run that was evaluated while it learned.
+        episodes: how many of each.
+        stochastic: draw actions instead of taking the likeliest.
+        env_id: another environment than the one it learned in.
+        seed: of the first resets.
+        video: a new folder to record the episodes in.
+    """
+
+    run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
+    episodes: int = 20
+    stochastic: bool = False
+    env_id: Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")] = None
+    seed: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    video: bool = False
+
+
+def evaluate(words: list[str]) -> None:
+    """``probrl eval RUN [RUN ...] --episodes ...``."""
+    chosen = parse(Evaluate, words, "eval")
+    if not chosen.run:
+        raise UsageError("name the folder of the run, as in probrl eval runs/mine")
+    whole_number("episodes", chosen.episodes)
+    found = [played(load(run), run, chosen) for run in chosen.run]
+    for run, evaluation in zip(chosen.run, found, strict=True):
+        print(evaluation if len(found) == 1 else f"{run}: {evaluation}")
+    if len(found) > 1:
+        print(f"together: {pooled(found)}")
+
+
+def played(agent: Agent, run: str, chosen: Evaluate) -> Evaluation:
+    """The episodes of one run, recorded where that is asked for."""
+    if not chosen.video:
+        return agent.evaluate(chosen.episodes, not chosen.stochastic, chosen.env_id, chosen.seed)
+    env = chosen.env_id or agent.env
+    if not isinstance(env, str):
+        raise DataError("a video is made of an environment that has an id: name one with --env-id")
+    folder = f"{run}/videos"
+    shown = recorded(env, folder, chosen.episodes)
+    try:
+        found = agent.evaluate(chosen.episodes, not chosen.stochastic, shown, chosen.seed)
+    finally:
+        shown.close()
+    print(f"recorded in {folder}")
+    return found

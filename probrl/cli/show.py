@@ -1,0 +1,53 @@
+"""``probrl show ALGORITHM``: the equations that an algorithm trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from probrl.cli.choosing import choose, usage
+from probrl.errors import DataError
+from probrl.training import Agent
+
+
+@dataclass(frozen=True)
+class Show:
+    """Prints the equations that an algorithm trains.
+
+    Args:
+        format: LaTeX, text for a terminal, a picture, or the code of the update's graph.
+        env_id: the environment that it is declared for.
+        output: write to this file instead; a picture is written to one named after the algorithm otherwise.
+        config: a file with flags, .toml or .json; flags override it.
+        tuned: whether hyper-parameters that are not given are those that suit the environment.
+    """
+
+    format: Literal["latex", "text", "png", "code"] = "latex"
+    env_id: str = "CartPole-v1"
+    output: str | None = None
+    config: str | None = None
+    tuned: bool = True
+
+
+def show(words: list[str]) -> None:
+    """``probrl show ALGORITHM --format latex|text|png|code``, and every hyper-parameter."""
+    if words in (["-h"], ["--help"]):
+        print(usage("show"))
+        return
+    choice = choose(Show, words, "show")
+    chosen = choice.options
+    named = chosen.output or (f"{choice.name}.png" if chosen.format == "png" else "")
+    target = Path(named) if named else None
+    if target is not None and target.exists():
+        raise DataError(f"{str(target)!r} exists: name another file with --output")
+    agent = Agent(choice.algorithm, chosen.env_id)
+    if chosen.format == "png":
+        agent.png(target)
+    else:
+        content = {"latex": agent.latex, "text": agent.text, "code": lambda: agent.code}[chosen.format]()
+        if target is None:
+            print(content)
+            return
+        target.write_text(content + "\n", encoding="utf-8")
+    print(f"written to {target}")

@@ -1,0 +1,66 @@
+"""``probrl train ALGORITHM``: learns, and keeps everything in a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+from probrl.cli.choosing import Choice, choose, usage
+from probrl.training import Agent, Settings
+from probrl.training.settings import whole_number
+
+OWN = ("run", "checkpoint_interval")  # settings that the command has flags of its own for
+RUNNING = tuple(f.name for f in dataclasses.fields(Settings) if f.name not in OWN)
+CHECKPOINTS = 20  # in a run, where nothing else is said: at most a twentieth is lost
+
+
+@dataclass(frozen=True)
+class Train:
+    """Learns in an environment and keeps equations, metrics and the agent in a run folder.
+
+    Args:
+        env_id: which Gymnasium environment.
+        total_timesteps: steps of the environment, over all its copies.
+        run: the folder; without it one under runs, named after environment, algorithm, seed and time.
+        config: a file with flags, .toml or .json; the config.json of a run makes such a run again. Flags override it.
+        tuned: whether hyper-parameters that are not given are those that suit the environment.
+        checkpoint_interval: steps of the environment from one checkpoint to the next; without it a twentieth of all.
+    """
+
+    env_id: str = "CartPole-v1"
+    total_timesteps: int = 50_000
+    run: str | None = None
+    config: str | None = None
+    tuned: bool = True
+    checkpoint_interval: int | None = None
+
+
+def train(words: list[str]) -> None:
+    """``probrl train ALGORITHM --env-id ... --seed ... --total-timesteps ...``, and every hyper-parameter."""
+    if words in (["-h"], ["--help"]):
+        print(usage("train"))
+        return
+    choice = choose(Train, words, "train", RUNNING)
+    options = choice.options
+    whole_number("total-timesteps", options.total_timesteps)
+    every = options.checkpoint_interval
+    every = max(options.total_timesteps // CHECKPOINTS, 1) if every is None else every
+    folder = options.run or folder_for(choice)
+    settings = Settings(**choice.settings, run=folder, checkpoint_interval=every)
+    if settings.tensorboard:
+        from probrl.training.tensorboard import TensorBoard
+
+        TensorBoard()  # whether it is installed is better known before the folder is made
+    agent = Agent(choice.algorithm, options.env_id, settings)
+    agent.keep_in(folder)
+    agent.learn(options.total_timesteps)  # it keeps itself in the run folder
+    print(f"{agent.timesteps} steps, kept in {folder}")
+    if settings.eval_episodes:
+        print(agent.evaluate(episodes=settings.eval_episodes))
+
+
+def folder_for(choice: Choice) -> str:
+    """The folder of a run that was given none."""
+    env = choice.options.env_id.replace("/", "-").replace(":", "-")
+    return f"runs/{env}__{choice.name}__{choice.settings['seed']}__{time.strftime('%Y%m%d-%H%M%S')}"
