@@ -15,12 +15,14 @@ class Declaration:
         critic: the value that it is judged by, or None.
         loss: what is minimised.
         program: every update, in the order in which it runs.
+        encoder: a distribution "e | s" whose value actor and critic are handed in place of the observation, or None.
     """
 
     actor: Any
     critic: Any
     loss: Any
     program: Any = None
+    encoder: Any = None
 
     def with_loss(self, loss: Any) -> Declaration:
         """The same parts with another loss."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from probrl.algorithms._declaration import Declaration
 from probrl.algorithms._defaults import default_actor, default_critic
+from probrl.algorithms._diagnostics import approx_kl, clip_fraction, entropy_of, explained_variance
 from probrl.expr.axes import Axis
-from probrl.expr.operators import abs, clip, constant, exp, maximum, mean, standardize, std, symbols
+from probrl.expr.operators import clip, constant, exp, maximum, mean, standardize, symbols
 from probrl.expr.scalars import progress
 from probrl.graph.optimizers import Adam
 from probrl.objectives import clipped_surrogate, gae, td_error
@@ -86,30 +87,34 @@ class PPO:
         advantage = gae(td_error(r, V(s), V(s_next), terminated, gamma), ended, gamma, lam)
         prepare = Prepare(A=advantage, R=advantage + V(s), V_old=V(s))
         A, R, V_old = prepare
-        log_ratio = (pi(s).log_prob(a) - pi.behavior(s).log_prob(a)).named("log_ratio")
+        log_ratio = (pi(s).log_prob(a) - pi.behavior(s).log_prob(a)).named(
+            "log_ratio", "mean logarithm of the probability ratio; slightly below 0"
+        )
         ratio = exp(log_ratio)
-        policy = (-clipped_surrogate(ratio, standardize(A) if self.norm_adv else A, eps)).named("policy")
+        policy = (-clipped_surrogate(ratio, standardize(A) if self.norm_adv else A, eps)).named(
+            "policy", "negative clipped surrogate; stays near 0, its gradient, not its value, matters"
+        )
         error = (V(s) - R) ** 2
         if self.clip_vloss:
             error = maximum(error, (V_old + clip(V(s) - V_old, -eps, eps) - R) ** 2)
-        value = (0.5 * error).named("value")
-        entropy = pi(s).entropy().named("entropy")
+        value = (0.5 * error).named("value", "half the squared error of the critic; rises with the returns, then falls")
+        entropy = entropy_of(pi(s))
         terms = policy + self.vf_coef * value
         declared = Declaration(pi, V, mean(terms - self.ent_coef * entropy if self.ent_coef else terms))
         if loss is not None:
             declared = declared.with_loss(loss(declared))
 
-        kl = mean(ratio - 1 - log_ratio)
+        moved = approx_kl(log_ratio)
         rate = self.learning_rate * (1 - progress) if self.anneal_lr else self.learning_rate
         update = Minimize(declared.loss, wrt=[pi, V], optimizer=Adam(rate, eps=1e-5), max_grad_norm=self.max_grad_norm)
         diagnostics = Report(
             entropy=mean(entropy),
-            approx_kl=kl,
-            clip_fraction=mean(abs(ratio - 1) > eps),
-            explained_variance=1 - std(R - V(s)) ** 2 / std(R) ** 2,
+            approx_kl=moved,
+            clip_fraction=clip_fraction(ratio, eps),
+            explained_variance=explained_variance(R, V(s)),
         )
         rows = self.num_envs * self.num_steps // self.num_minibatches
-        stop = None if self.target_kl is None else kl > self.target_kl
+        stop = None if self.target_kl is None else moved[0] > self.target_kl
         return declared.with_program(
             Program(prepare, Fit(update, diagnostics, epochs=self.update_epochs, minibatch=rows, stop=stop))
         )

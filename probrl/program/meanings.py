@@ -13,8 +13,7 @@ from probrl.program.terms import terms
 LOSS = "what is {}d; says little alone, since its data change"
 NORM = "norm of the gradient before it is clipped; without jumps"
 FINITE = "1 when every value and gradient was finite; 0 refuses the update"
-STOP = "share of the minibatches on which the condition to move nothing more held"
-EPOCHS = "how often the data were gone through before the condition held"
+EPOCHS = "how often the data were gone through until the condition to move nothing more held"
 
 
 def metrics(program: Program) -> dict[str, str]:
@@ -34,7 +33,7 @@ def metrics(program: Program) -> dict[str, str]:
         elif isinstance(step, Report):
             found.update({k: step.meanings.get(k) or meaning_of(x) for k, x in step.values.items()})
         elif isinstance(step, Fit) and step.stop is not None:
-            found |= {"stop": STOP, "epochs": EPOCHS}
+            found["epochs"] = EPOCHS
     return found
 
 

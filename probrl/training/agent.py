@@ -14,6 +14,7 @@ from probrl.training.acting import chooser, sampler
 from probrl.training.catalogue import check_hyper_parameters, own_parts
 from probrl.training.declared import Declared
 from probrl.training.evaluation import Evaluation, play, summarise
+from probrl.training.normalization import Normalization
 from probrl.training.observing import one_or_many, to_tensors
 from probrl.training.run import Metrics
 from probrl.training.settings import Settings, computing_with, whole_number
@@ -43,6 +44,7 @@ class Agent(Declared):
         goal: how many steps there will be when the learning that goes on, or went on last, is over; None before.
         timesteps: how many steps of the environment it has learned from.
         iteration: how many rollouts it has learned from.
+        normalization: what is done to observations and rewards before it looks at them.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Agent(Declared):
             self.declaration = algorithm.declare(self.spaces, **self.parts)
         for network in self.networks().values():
             network.to(self.settings.device)
+        self.normalization = Normalization(algorithm, self.spaces.observation)
         self.metrics = Metrics()
         self.folder: Path | None = None
         self.timesteps = self.iteration = 0
@@ -133,7 +136,7 @@ class Agent(Declared):
 
     def networks(self) -> dict[str, torch.nn.Module]:
         """The modules whose weights are the agent, by name: actor, critic, and what else a loss of the user's own has."""
-        named = {name: getattr(self.declaration, name, None) for name in ("actor", "critic")}
+        named = {name: getattr(self.declaration, name, None) for name in ("encoder", "actor", "critic")}
         found = {name: module for name, module in named.items() if isinstance(module, torch.nn.Module)}
         known = {id(p) for module in found.values() for p in module.parameters()}
         for i, network in enumerate(getattr(self.program, "networks", ())):
@@ -221,13 +224,13 @@ class Agent(Declared):
     def sampler(self) -> Callable[..., Any]:
         """One call per step: observations to actions and their log-probabilities."""
         if self._sample is None:
-            self._sample = sampler(self.actor, self._generator)
+            self._sample = sampler(self.actor, self._generator, self.encoder, self.normalization.observe)
         return self._sample
 
     def chooser(self) -> Callable[..., Any]:
         """One call per step: observations to the likeliest actions."""
         if self._choose is None:
-            self._choose = chooser(self.actor)
+            self._choose = chooser(self.actor, self.encoder, self.normalization.observe)
         return self._choose
 
     # --- where it is kept --------------------------------------------------------------------------------------

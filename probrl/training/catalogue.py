@@ -63,6 +63,8 @@ def check_hyper_parameters(algorithm: Any) -> None:
     """
     for f in dataclasses.fields(algorithm):
         value = getattr(algorithm, f.name)
+        if value is None and "None" in str(f.type):  # a choice that the field offers
+            continue
         if type(f.default) is int and f.default > 0:
             whole_number(f.name, value)
         elif type(f.default) is float and (isinstance(value, bool) or not isinstance(value, (int, float, Expr))):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from probrl.algorithms import Declaration
+from probrl.program import Prepare, Program
+from probrl.training.normalization import Normalization
 
 
 class Declared:
@@ -15,6 +17,13 @@ class Declared:
     """
 
     declaration: Declaration
+    normalization: Normalization
+
+    @property
+    def equations(self) -> Any:
+        """Everything that runs, as one program to be read: what becomes of observations and rewards, then every update."""
+        found = self.normalization.equations(_axes(self.program)) if self.normalization.active else {}
+        return Program(Prepare(**found), *self.program.steps, act=self.program.act) if found else self.program
 
     @property
     def actor(self) -> Any:
@@ -25,6 +34,11 @@ class Declared:
     def critic(self) -> Any:
         """The value that the policy is judged by."""
         return self.declaration.critic
+
+    @property
+    def encoder(self) -> Any:
+        """What policy and value look at the observation through, or None."""
+        return self.declaration.encoder
 
     @property
     def loss(self) -> Any:
@@ -39,23 +53,23 @@ class Declared:
     @property
     def digest(self) -> str:
         """A hash of the equations that it learns by."""
-        return str(self.program.digest)
+        return str(self.equations.digest)
 
     def latex(self, **options: Any) -> str:
         """Every equation that is trained, as LaTeX."""
-        return str(self.program.latex(**options))
+        return str(self.equations.latex(**options))
 
     def print_latex(self, **options: Any) -> None:
         """Prints every equation that is trained; rendered in a notebook."""
-        self.program.print_latex(**options)
+        self.equations.print_latex(**options)
 
     def text(self, **options: Any) -> str:
         """Every equation that is trained, as unicode text."""
-        return str(self.program.text(**options))
+        return str(self.equations.text(**options))
 
     def png(self, path: Any = None, **options: Any) -> Any:
         """Every equation that is trained, as a picture."""
-        return self.program.png(path, **options)
+        return self.equations.png(path, **options)
 
     @property
     def code(self) -> str:

@@ -108,7 +108,7 @@ class OnPolicyTrainer:
             refuse_broken(agent)  # what a broken policy says is no fault of the environment's
             raise NonFiniteError(f"{error}, which began at step {agent.timesteps}") from error
         update.progress = progress
-        metrics = update(rollout.columns(agent.settings.device))
+        metrics = update(agent.normalization.rollout(rollout.columns(agent.settings.device)))
         agent.iteration += 1
         agent.timesteps += rollout.num_envs * rollout.steps
         row = {"timesteps": agent.timesteps, "iteration": agent.iteration, **self._episodes()}

@@ -57,6 +57,20 @@ class Delayed(Known):
         return self._see(), float(self.first) if self.t == 3 else 0.0, self.t == 3, False, {}
 
 
+class Turns(Known):
+    """Four steps; the reward is 1 where the action is that of the time: 0, 0, 1, 1. Best return 4."""
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        reward = float(action == self.t // 2)
+        self.t += 1
+        return np.full(1, self.t, np.float32), reward, self.t == 4, False, {}
+
+
 class Patience(Known):
     """Action 1 takes 1 now and ends; action 0 waits one step for ``later``. Waiting pays only if gamma * later > 1."""
 

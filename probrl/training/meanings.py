@@ -1,0 +1,20 @@
+"""What the metrics mean that the loop measures; those of an update are explained by its program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LOOP = {
+    "timesteps": "steps of the environments that were learned from",
+    "iteration": "rollouts that were learned from",
+    "episodes": "episodes finished so far",
+    "episode_return": "mean return of the newest finished episodes, nan before the first; rises",
+    "episode_length": "mean length of the newest finished episodes, nan before the first",
+    "seconds": "time since learning was asked for",
+    "steps_per_second": "speed since learning was asked for, everything included",
+}
+
+
+def meanings(agent: Any) -> dict[str, str]:
+    """Every metric that an agent's learning gives, with what it means."""
+    return {**LOOP, **agent.program.metrics}
