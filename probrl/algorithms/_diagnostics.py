@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from probrl.errors import ExpressionError
 from probrl.expr.operators import abs, exp, mean, std
 
 Reported = tuple[Any, str]
 
 
 def entropy_of(policy: Any) -> Any:
-    """The entropy of a policy applied to observations, as a term with a name."""
-    return policy.entropy().named(
-        "entropy", "of the policy, in nats; falls slowly, a sudden fall is premature certainty"
-    )
+    """The entropy of a policy applied to observations, as a term with a name; estimated by a draw if it has no formula."""
+    try:
+        entropy = policy.entropy()
+    except ExpressionError:
+        entropy = -policy.log_prob(policy.draw())
+    return entropy.named("entropy", "of the policy, in nats; falls slowly, a sudden fall is premature certainty")
 
 
 def approx_kl(log_ratio: Any) -> Reported:

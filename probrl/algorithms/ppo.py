@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from probrl.algorithms._declaration import Declaration
-from probrl.algorithms._defaults import default_actor, default_critic
+from probrl.algorithms._defaults import default_actor, default_critic, default_encoder
 from probrl.algorithms._diagnostics import approx_kl, clip_fraction, entropy_of, explained_variance
+from probrl.algorithms._schedules import amount, annealed, counts
 from probrl.expr.axes import Axis
-from probrl.expr.operators import clip, constant, exp, maximum, mean, standardize, symbols
-from probrl.expr.scalars import progress
+from probrl.expr.operators import clip, exp, maximum, mean, standardize, symbols
 from probrl.graph.optimizers import Adam
 from probrl.objectives import clipped_surrogate, gae, td_error
 from probrl.program import Fit, Minimize, Prepare, Program, Report
@@ -22,6 +22,8 @@ class PPO:
     """Proximal policy optimisation with generalised advantages, clipping and minibatches.
 
     Sources: Schulman et al. 2017; the details of Huang et al. 2022, "The 37 implementation details of PPO".
+
+    Rates, weights and bounds may be formulas, such as ``learning_rate=3e-4 * (1 - pr.progress)``.
 
     Args:
         num_envs: how many environments run side by side.
@@ -40,7 +42,10 @@ class PPO:
         vf_coef: the weight of the critic's squared error.
         max_grad_norm: the bound on the gradient's global norm.
         target_kl: the approximate KL divergence beyond which a rollout is not used any further, or None.
-        hidden: the sizes of the hidden layers.
+        norm_obs: whether observations are standardised by the moments of all that was seen so far.
+        norm_reward: whether rewards are divided by the deviation of their discounted sum so far.
+        shared_encoder: whether actor and critic look at the observation through one network.
+        hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
     """
 
     num_envs: int = 8
@@ -59,6 +64,9 @@ class PPO:
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     target_kl: float | None = None
+    norm_obs: bool = False
+    norm_reward: bool = False
+    shared_encoder: bool = False
     hidden: tuple[int, ...] = (64, 64)
 
     def declare(
@@ -67,51 +75,50 @@ class PPO:
         """The formulas for an agent that sees and does what ``spaces`` says.
 
         Args:
-            spaces: ``spaces.observation.size``, and ``spaces.action.n`` (discrete) or ``spaces.action.dim``.
-            actor: a distribution "a | s" in place of the default one.
-            critic: a distribution "v | s" in place of the default one.
+            spaces: what one environment shows and takes, see :class:`probrl.envs.Spaces`.
+            actor: a distribution "a | s" in place of the default one ("a | e" of the encoder's value, if it is shared).
+            critic: a distribution "v | s" (or "v | e") in place of the default one.
             loss: maps the declaration to the loss in place of its own.
         """
-        pi = actor if actor is not None else default_actor(spaces, self.hidden)
-        V = critic if critic is not None else default_critic(spaces, self.hidden)
+        f = default_encoder(spaces, self.hidden) if self.shared_encoder else None
+        pi = actor if actor is not None else default_actor(spaces, self.hidden, encoder=f)
+        V = critic if critic is not None else default_critic(spaces, self.hidden, encoder=f)
         time = Axis("time", mask="valid")
         s, a, r, s_next, terminated, ended = symbols("s a r s_next terminated ended", axes=time)
-        gamma, lam, eps = (
-            constant("gamma", self.gamma),
-            constant("lambda", self.gae_lambda),
-            constant("epsilon", self.clip_coef),
-        )
-        if self.anneal_clip:
-            eps = eps * (1 - progress)
+        x, x_next = (s, s_next) if f is None else (f(s), f(s_next))  # what actor and critic are handed
+        gamma, lam = amount("gamma", self.gamma), amount("lambda", self.gae_lambda)
+        eps = annealed(self.clip_coef, self.anneal_clip, "epsilon")
 
-        advantage = gae(td_error(r, V(s), V(s_next), terminated, gamma), ended, gamma, lam)
-        prepare = Prepare(A=advantage, R=advantage + V(s), V_old=V(s))
+        advantage = gae(td_error(r, V(x), V(x_next), terminated, gamma), ended, gamma, lam)
+        prepare = Prepare(A=advantage, R=advantage + V(x), V_old=V(x))
         A, R, V_old = prepare
-        log_ratio = (pi(s).log_prob(a) - pi.behavior(s).log_prob(a)).named(
+        log_ratio = (pi(x).log_prob(a) - pi.behavior(x).log_prob(a)).named(
             "log_ratio", "mean logarithm of the probability ratio; slightly below 0"
         )
         ratio = exp(log_ratio)
         policy = (-clipped_surrogate(ratio, standardize(A) if self.norm_adv else A, eps)).named(
             "policy", "negative clipped surrogate; stays near 0, its gradient, not its value, matters"
         )
-        error = (V(s) - R) ** 2
+        error = (V(x) - R) ** 2
         if self.clip_vloss:
-            error = maximum(error, (V_old + clip(V(s) - V_old, -eps, eps) - R) ** 2)
+            error = maximum(error, (V_old + clip(V(x) - V_old, -eps, eps) - R) ** 2)
         value = (0.5 * error).named("value", "half the squared error of the critic; rises with the returns, then falls")
-        entropy = entropy_of(pi(s))
+        entropy = entropy_of(pi(x))
         terms = policy + self.vf_coef * value
-        declared = Declaration(pi, V, mean(terms - self.ent_coef * entropy if self.ent_coef else terms))
+        whole = mean(terms - self.ent_coef * entropy if counts(self.ent_coef) else terms)
+        declared = Declaration(pi, V, whole, encoder=f)
         if loss is not None:
             declared = declared.with_loss(loss(declared))
 
         moved = approx_kl(log_ratio)
-        rate = self.learning_rate * (1 - progress) if self.anneal_lr else self.learning_rate
-        update = Minimize(declared.loss, wrt=[pi, V], optimizer=Adam(rate, eps=1e-5), max_grad_norm=self.max_grad_norm)
+        rule = Adam(annealed(self.learning_rate, self.anneal_lr), eps=1e-5)
+        moving = [pi, V] if f is None else [f, pi, V]
+        update = Minimize(declared.loss, wrt=moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
         diagnostics = Report(
             entropy=mean(entropy),
             approx_kl=moved,
             clip_fraction=clip_fraction(ratio, eps),
-            explained_variance=explained_variance(R, V(s)),
+            explained_variance=explained_variance(R, V(x)),
         )
         rows = self.num_envs * self.num_steps // self.num_minibatches
         stop = None if self.target_kl is None else moved[0] > self.target_kl

@@ -5,7 +5,19 @@ from probrl.objectives.expectile import expectile
 from probrl.objectives.gae import gae
 from probrl.objectives.group_advantage import group_advantage
 from probrl.objectives.huber import huber
+from probrl.objectives.normalized import normalized, running_return, scaled
 from probrl.objectives.reward_to_go import reward_to_go
 from probrl.objectives.td_error import td_error
 
-__all__ = ["clipped_surrogate", "expectile", "gae", "group_advantage", "huber", "reward_to_go", "td_error"]
+__all__ = [
+    "clipped_surrogate",
+    "expectile",
+    "gae",
+    "group_advantage",
+    "huber",
+    "normalized",
+    "reward_to_go",
+    "running_return",
+    "scaled",
+    "td_error",
+]

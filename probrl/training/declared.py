@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from probrl.algorithms import Declaration
+from probrl.expr.axes import BATCH
 from probrl.program import Prepare, Program
-from probrl.training.normalization import Normalization
+from probrl.training.normalization import TIME, Normalization
 
 
 class Declared:
@@ -78,3 +79,9 @@ class Declared:
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
+
+
+def _axes(program: Any) -> tuple[Any, ...]:
+    """The axes of the data that a program reads, along which observations and rewards lie."""
+    found = [c.axes for c in program.columns.values() if sum(a.data for a in c.axes) > 1]
+    return found[0] if found else (BATCH, TIME)

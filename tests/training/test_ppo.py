@@ -77,6 +77,7 @@ def test_cartpole_is_solved_from_every_seed(seed):
 def test_one_update_is_that_of_the_hand_written_twin(env):
     """One epoch on one minibatch, so that the order of rows does not matter: the same new weights within 1e-6."""
     options = {"num_envs": 4, "num_steps": 32, "update_epochs": 1, "anneal_lr": False, "anneal_clip": False}
+    options |= {"gamma": 0.98, "gae_lambda": 0.8, "learning_rate": 1e-3}
     agent = pr.PPO(env, seed=3, num_minibatches=1, ent_coef=0.01, progress=False, **options)
     trainer = OnPolicyTrainer(None, agent)
     for _ in range(4):  # until episodes have ended: some rows are no steps
