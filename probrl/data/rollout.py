@@ -135,8 +135,11 @@ class Rollout:
             return dict(self._columns)
         return each(lambda column: column.to(device, non_blocking=True), self._columns)
 
-    def check_finite(self) -> None:
+    def check_finite(self, begun: int = 0) -> None:
         """Refuses what an environment or a policy made of NaN or infinity.
+
+        Args:
+            begun: the number of the rollout's first step.
 
         Errors:
             NonFiniteError naming the column, the environment's index and the step.
@@ -145,7 +148,7 @@ class Rollout:
             for entry, column in parts(self._columns[name]):
                 # one reduction over everything: a sum is finite unless a term is not, or the numbers are absurdly large
                 if column.is_floating_point() and not bool(torch.isfinite(column.sum())):
-                    _refuse_non_finite(name, entry, column)
+                    _refuse_non_finite(name, entry, column, begun)
 
 
 def _zeros(rows: tuple[int, int], shape: Shape, dtype: Any) -> Any:
@@ -155,11 +158,11 @@ def _zeros(rows: tuple[int, int], shape: Shape, dtype: Any) -> Any:
     return torch.zeros(*rows, *shape, dtype=torch.from_numpy(np.zeros(0, dtype)).dtype if integer else torch.float32)
 
 
-def _refuse_non_finite(name: str, entry: str, column: Tensor) -> None:
+def _refuse_non_finite(name: str, entry: str, column: Tensor, begun: int) -> None:
     bad = torch.nonzero(~torch.isfinite(column))
     if len(bad):
         env, step = bad[0, :2].tolist()
         value = float(column[tuple(bad[0])])
         meaning = {"r": "the reward", "a": "the action", "a_log_prob": "the log-probability of the action"}
         what = meaning.get(name, f"the observation's {entry!r}" if entry else "the observation")
-        raise NonFiniteError(f"{what} is {value} in environment {env} at step {step} of the rollout")
+        raise NonFiniteError(f"{what} is {value} in environment {env} at step {begun + step}")
