@@ -83,6 +83,8 @@ def is_plain(value: Any) -> bool:
     """Whether JSON gives the value back as it was."""
     if isinstance(value, (tuple, list)):
         return all(is_plain(v) for v in value)
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
     return value is None or isinstance(value, (bool, int, float, str))
 
 

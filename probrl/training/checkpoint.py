@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     Plain = dict[str, Any]
 
 
+HERE = ("run", "progress")  # settings that say nothing of the agent
 PASSING = ("timesteps", "iteration", "goal", "rows")  # what changes from one checkpoint of a run to the next
 
 
 def describe(agent: Agent) -> Plain:
     """What a checkpoint says of an agent, in plain types."""
-    hyper, settings = hyper_parameters(agent.algorithm), dataclasses.asdict(agent.settings)
+    hyper = hyper_parameters(agent.algorithm)
+    settings = {f.name: getattr(agent.settings, f.name) for f in dataclasses.fields(agent.settings)}
+    foreign = [name for values in (settings, hyper) for name, value in values.items() if not is_plain(value)]
     return {
         "algorithm": {
             "name": name_of_algorithm(agent.algorithm),
@@ -34,9 +37,9 @@ def describe(agent: Agent) -> Plain:
         },
         "env": agent.env if isinstance(agent.env, str) else None,
         "spaces": agent.spaces.to_json(),
-        "settings": {name: value for name, value in settings.items() if name not in ("run", "progress")},
-        # what JSON cannot hold has to be handed over again: the user's own parts, and formulas for hyper-parameters
-        "parts": [*agent.parts, *(name for name, value in hyper.items() if not is_plain(value))],
+        "settings": {k: value for k, value in settings.items() if k not in HERE and is_plain(value)},
+        # what JSON cannot hold has to be handed over again: the user's own parts, wrappers, formulas
+        "parts": [*agent.parts, *foreign],
         "digest": agent.digest,
         "timesteps": agent.timesteps,
         "iteration": agent.iteration,

@@ -23,6 +23,8 @@ from probrl.training.settings import Settings, whole_number
 if TYPE_CHECKING:
     Plain = dict[str, Any]
 
+SETTINGS = tuple(f.name for f in dataclasses.fields(Settings))
+
 
 def load(
     path: str | Path, env: EnvLike | None = None, algorithm: Any = None, device: str | None = None, **parts: Any
@@ -139,7 +141,8 @@ def _declared(manifest: Plain, env: EnvLike | None, algorithm: Any, how: Plain, 
         if name not in needed:
             raise CheckpointError(f"this agent was not made with a {name!r} of your own: load it without")
     # an algorithm that is handed over brings its formulas with it, but not the parts
-    missing = [name for name in needed if name not in parts and (name in PARTS or algorithm is None)]
+    given = PARTS + SETTINGS
+    missing = [name for name in needed if name not in parts and (name in given or algorithm is None)]
     if missing:
         raise CheckpointError(
             f"this agent was made with your own {', '.join(missing)}: hand it over, as in load(path, {missing[0]}=...)"
@@ -150,13 +153,13 @@ def _declared(manifest: Plain, env: EnvLike | None, algorithm: Any, how: Plain, 
             raise CheckpointError(
                 f"{described['name']!r} is no algorithm of this package: write load(path, algorithm=...) with yours"
             )
-        formulas = {name: part for name, part in parts.items() if name not in PARTS}
+        formulas = {name: part for name, part in parts.items() if name not in given}
         algorithm = restore_algorithm(described["name"], {**described["hyper"], **formulas})
     changed = {name: value for name, value in how.items() if value is not None}
-    known = {f.name for f in dataclasses.fields(Settings)}
+    changed |= {name: part for name, part in parts.items() if name in SETTINGS}
     # the number of threads and the backend are those that were decided on, whatever would be chosen today
     kept = {**manifest["settings"], "threads": manifest["threads"], **changed}
-    settings = Settings(**{name: value for name, value in kept.items() if name in known})
+    settings = Settings(**{name: value for name, value in kept.items() if name in SETTINGS})
     own = {name: part for name, part in parts.items() if name in PARTS}
     source = manifest["env"] if env is None else env
     agent = Agent(algorithm, source, settings, Spaces.from_json(manifest["spaces"]), own)

@@ -79,11 +79,16 @@ def refuse_used(folder: Path) -> None:
         raise DataError(f"the run folder {str(folder)!r} exists and is not empty: name another one, or remove it")
 
 
-def plain(value: Any) -> Any:
-    """A value that JSON knows: what is not finite becomes null."""
+def json_number(value: Any) -> str:
+    """A value as JSON: NaN is null, and infinity a number that is read as such.
+
+    Example:
+        >>> json_number(2.5), json_number(float("nan")), json_number(float("-inf"))
+        ('2.5', 'null', '-1e999')
+    """
     if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        return "null" if math.isnan(value) else "1e999" if value > 0 else "-1e999"
+    return json.dumps(value)
 
 
 class Metrics:
@@ -113,16 +118,27 @@ class Metrics:
             write_atomic(folder / "metrics.csv", self._table())
 
     def add(self, row: dict[str, float]) -> None:
-        """One more row."""
+        """One more row.
+
+        Errors:
+            DataError if the folder cannot be written, as on a full disk.
+        """
         self.rows.append(row)
         if self._folder is None:
             return
-        with open(self._folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+        try:
+            self._append(self._folder, row)
+        except OSError as error:
+            where = error.filename or self._folder / "metrics.jsonl"
+            raise DataError(f"{str(where)!r} cannot be written: {error.strerror or error}") from error
+
+    def _append(self, folder: Path, row: dict[str, float]) -> None:
+        with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(_json_row(row))
         if any(name not in self._columns for name in row):
-            self._rewrite_csv(self._folder)  # a metric that appears later gets a column of its own
+            self._rewrite_csv(folder)  # a metric that appears later gets a column of its own
             return
-        with open(self._folder / "metrics.csv", "a", encoding="utf-8", newline="") as file:
+        with open(folder / "metrics.csv", "a", encoding="utf-8", newline="") as file:
             csv.writer(file).writerow([row.get(name, "") for name in self._columns])
 
     def _rewrite_csv(self, folder: Path) -> None:
@@ -141,7 +157,7 @@ class Metrics:
 
 
 def _json_row(row: dict[str, float]) -> str:
-    return json.dumps({name: plain(value) for name, value in row.items()}) + "\n"
+    return "{" + ", ".join(f"{json.dumps(name)}: {json_number(value)}" for name, value in row.items()) + "}\n"
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
