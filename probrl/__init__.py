@@ -76,11 +76,13 @@ __version__ = "0.1.0"
 _LATE = {
     "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.restoring",
     "resume": "probrl.training.restoring",
-    "callbacks": "probrl.training",
+    "callbacks": "probrl.training", "toys": "probrl.data",
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("paths", "solvers"):  # sympy takes a while
+        return import_module(f"probrl.{name}")
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
     if name.lower() in (file.replace("_", "") for file in algorithms.names()):  # pr.PPO, and one per algorithm

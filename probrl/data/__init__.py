@@ -1,5 +1,7 @@
-"""Where experience is kept: preallocated columns, handed to programs as plain dicts of tensors."""
+"""Where data are kept: experience in preallocated columns, data sets and files as dicts of tensors, built-in toys."""
 
+from probrl.data import toys
+from probrl.data.coupling import optimal_coupling
 from probrl.data.rollout import Rollout
 
-__all__ = ["Rollout"]
+__all__ = ["Rollout", "optimal_coupling", "toys"]
