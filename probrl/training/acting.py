@@ -63,7 +63,7 @@ class Acting:
             steps: how many follow at most.
             observation: one like those that will be seen, on the device.
         """
-        if self._in_numpy is None or not isinstance(observation, Tensor) or observation.dtype is not torch.float32:
+        if self._in_numpy is None or self._see is not None or not isinstance(observation, Tensor) or observation.dtype is not torch.float32:
             return None
         if observation.dim() != 2 or not self._in_numpy.begin(len(observation)):
             return None
