@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from probrl.algorithms._declaration import Declaration
-from probrl.algorithms._defaults import default_actor, default_critic
+from probrl.algorithms._defaults import default_actor, default_critic, default_encoder
 from probrl.algorithms._diagnostics import entropy_of, explained_variance
+from probrl.algorithms._schedules import amount, annealed, counts
 from probrl.expr.axes import Axis
-from probrl.expr.operators import constant, mean, standardize, stop_gradient, symbols
-from probrl.expr.scalars import progress
+from probrl.expr.operators import mean, standardize, stop_gradient, symbols
 from probrl.graph.optimizers import RMSprop
 from probrl.objectives import gae, td_error
 from probrl.program import Minimize, Program, Report
@@ -37,7 +37,10 @@ class A2C:
         max_grad_norm: the bound on the gradient's global norm.
         rms_prop_alpha: the decay of RMSprop's mean square.
         rms_prop_eps: what RMSprop adds to the root of it.
-        hidden: the sizes of the hidden layers.
+        norm_obs: whether observations are standardised by the moments of all that was seen so far.
+        norm_reward: whether rewards are divided by the deviation of their discounted sum so far.
+        shared_encoder: whether actor and critic look at the observation through one network.
+        hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
     """
 
     num_envs: int = 8
@@ -52,6 +55,9 @@ class A2C:
     max_grad_norm: float = 0.5
     rms_prop_alpha: float = 0.99
     rms_prop_eps: float = 1e-5
+    norm_obs: bool = False
+    norm_reward: bool = False
+    shared_encoder: bool = False
     hidden: tuple[int, ...] = (64, 64)
 
     def declare(
@@ -60,32 +66,37 @@ class A2C:
         """The formulas for an agent that sees and does what ``spaces`` says.
 
         Args:
-            spaces: ``spaces.observation.size``, and ``spaces.action.n`` (discrete) or ``spaces.action.dim``.
-            actor: a distribution "a | s" in place of the default one.
-            critic: a distribution "v | s" in place of the default one.
+            spaces: what one environment shows and takes, see :class:`probrl.envs.Spaces`.
+            actor: a distribution "a | s" in place of the default one ("a | e" of the encoder's value, if it is shared).
+            critic: a distribution "v | s" (or "v | e") in place of the default one.
             loss: maps the declaration to the loss in place of its own.
         """
-        pi = actor if actor is not None else default_actor(spaces, self.hidden)
-        V = critic if critic is not None else default_critic(spaces, self.hidden)
+        f = default_encoder(spaces, self.hidden) if self.shared_encoder else None
+        pi = actor if actor is not None else default_actor(spaces, self.hidden, encoder=f)
+        V = critic if critic is not None else default_critic(spaces, self.hidden, encoder=f)
         s, a, r, s_next, terminated, ended = symbols("s a r s_next terminated ended", axes=Axis("time", mask="valid"))
-        gamma, lam = constant("gamma", self.gamma), constant("lambda", self.gae_lambda)
+        x, x_next = (s, s_next) if f is None else (f(s), f(s_next))  # what actor and critic are handed
+        gamma, lam = amount("gamma", self.gamma), amount("lambda", self.gae_lambda)
 
         # a rollout is used once: its targets stand in the loss, held still, and all of it is one compiled update
-        advantage = gae(td_error(r, V(s), V(s_next), terminated, gamma), ended, gamma, lam)
+        advantage = gae(td_error(r, V(x), V(x_next), terminated, gamma), ended, gamma, lam)
         A = stop_gradient(advantage)
-        R = stop_gradient(advantage + V(s)).named("R", "lambda-return that the critic is fitted to; rises with returns")
-        policy = (-pi(s).log_prob(a) * (standardize(A) if self.norm_adv else A)).named(
+        R = stop_gradient(advantage + V(x)).named("R", "lambda-return that the critic is fitted to; rises with returns")
+        policy = (-pi(x).log_prob(a) * (standardize(A) if self.norm_adv else A)).named(
             "policy", "advantage-weighted negative log-likelihood; its gradient, not its value, matters"
         )
-        value = ((V(s) - R) ** 2).named("value", "squared error of the critic; rises with the returns, then falls")
-        entropy = entropy_of(pi(s))
+        value = ((V(x) - R) ** 2).named("value", "squared error of the critic; rises with the returns, then falls")
+        entropy = entropy_of(pi(x))
         terms = policy + self.vf_coef * value
-        declared = Declaration(pi, V, mean(terms - self.ent_coef * entropy if self.ent_coef else terms))
+        whole = mean(terms - self.ent_coef * entropy if counts(self.ent_coef) else terms)
+        declared = Declaration(pi, V, whole, encoder=f)
         if loss is not None:
             declared = declared.with_loss(loss(declared))
 
-        rate = self.learning_rate * (1 - progress) if self.anneal_lr else self.learning_rate
+        rate = annealed(self.learning_rate, self.anneal_lr)
         rule = RMSprop(rate, alpha=self.rms_prop_alpha, eps=self.rms_prop_eps)
-        update = Minimize(declared.loss, wrt=[pi, V], optimizer=rule, max_grad_norm=self.max_grad_norm)
-        diagnostics = Report(entropy=mean(entropy), explained_variance=explained_variance(R, V(s)))
+        update = Minimize(
+            declared.loss, wrt=[pi, V] if f is None else [f, pi, V], optimizer=rule, max_grad_norm=self.max_grad_norm
+        )
+        diagnostics = Report(entropy=mean(entropy), explained_variance=explained_variance(R, V(x)))
         return declared.with_program(Program(update, diagnostics))

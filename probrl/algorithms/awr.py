@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from probrl.algorithms._declaration import Declaration
-from probrl.algorithms._defaults import default_actor, default_critic
+from probrl.algorithms._defaults import default_actor, default_critic, default_encoder
 from probrl.algorithms._diagnostics import approx_kl, entropy_of, explained_variance
+from probrl.algorithms._schedules import amount, annealed, counts
 from probrl.expr.axes import Axis
-from probrl.expr.operators import constant, data_max, exp, mean, minimum, standardize, symbols
-from probrl.expr.scalars import progress
+from probrl.expr.operators import data_max, exp, mean, minimum, standardize, symbols
 from probrl.graph.optimizers import Adam
 from probrl.objectives import gae, td_error
 from probrl.program import Fit, Minimize, Prepare, Program, Report
@@ -39,7 +39,10 @@ class AWR:
         ent_coef: the weight of the entropy.
         vf_coef: the weight of the critic's squared error.
         max_grad_norm: the bound on the gradient's global norm.
-        hidden: the sizes of the hidden layers.
+        norm_obs: whether observations are standardised by the moments of all that was seen so far.
+        norm_reward: whether rewards are divided by the deviation of their discounted sum so far.
+        shared_encoder: whether actor and critic look at the observation through one network.
+        hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
     """
 
     num_envs: int = 8
@@ -56,6 +59,9 @@ class AWR:
     ent_coef: float = 0.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
+    norm_obs: bool = False
+    norm_reward: bool = False
+    shared_encoder: bool = False
     hidden: tuple[int, ...] = (64, 64)
 
     def declare(
@@ -64,40 +70,44 @@ class AWR:
         """The formulas for an agent that sees and does what ``spaces`` says.
 
         Args:
-            spaces: ``spaces.observation.size``, and ``spaces.action.n`` (discrete) or ``spaces.action.dim``.
-            actor: a distribution "a | s" in place of the default one.
-            critic: a distribution "v | s" in place of the default one.
+            spaces: what one environment shows and takes, see :class:`probrl.envs.Spaces`.
+            actor: a distribution "a | s" in place of the default one ("a | e" of the encoder's value, if it is shared).
+            critic: a distribution "v | s" (or "v | e") in place of the default one.
             loss: maps the declaration to the loss in place of its own.
         """
-        pi = actor if actor is not None else default_actor(spaces, self.hidden)
-        V = critic if critic is not None else default_critic(spaces, self.hidden)
+        f = default_encoder(spaces, self.hidden) if self.shared_encoder else None
+        pi = actor if actor is not None else default_actor(spaces, self.hidden, encoder=f)
+        V = critic if critic is not None else default_critic(spaces, self.hidden, encoder=f)
         s, a, r, s_next, terminated, ended = symbols("s a r s_next terminated ended", axes=Axis("time", mask="valid"))
-        gamma, lam = constant("gamma", self.gamma), constant("lambda", self.gae_lambda)
-        beta, most = constant("beta", self.temperature), constant("w_max", self.weight_clip)
+        x, x_next = (s, s_next) if f is None else (f(s), f(s_next))  # what actor and critic are handed
+        gamma, lam = amount("gamma", self.gamma), amount("lambda", self.gae_lambda)
+        beta, most = amount("beta", self.temperature), amount("w_max", self.weight_clip)
 
-        advantage = gae(td_error(r, V(s), V(s_next), terminated, gamma), ended, gamma, lam)
-        prepare = Prepare(A=advantage, R=advantage + V(s))
+        advantage = gae(td_error(r, V(x), V(x_next), terminated, gamma), ended, gamma, lam)
+        prepare = Prepare(A=advantage, R=advantage + V(x))
         A, R = prepare
         weight = minimum(exp((standardize(A) if self.norm_adv else A) / beta), most).named(
             "w", "weight of a row; a mean far above 1 says that few rows are imitated"
         )
-        policy = (-weight * pi(s).log_prob(a)).named(
+        policy = (-weight * pi(x).log_prob(a)).named(
             "policy", "weighted negative log-likelihood; falls while the policy grows certain"
         )
-        value = ((V(s) - R) ** 2).named("value", "squared error of the critic; rises with the returns, then falls")
-        entropy = entropy_of(pi(s))
+        value = ((V(x) - R) ** 2).named("value", "squared error of the critic; rises with the returns, then falls")
+        entropy = entropy_of(pi(x))
         terms = policy + self.vf_coef * value
-        declared = Declaration(pi, V, mean(terms - self.ent_coef * entropy if self.ent_coef else terms))
+        whole = mean(terms - self.ent_coef * entropy if counts(self.ent_coef) else terms)
+        declared = Declaration(pi, V, whole, encoder=f)
         if loss is not None:
             declared = declared.with_loss(loss(declared))
 
-        rate = self.learning_rate * (1 - progress) if self.anneal_lr else self.learning_rate
-        update = Minimize(declared.loss, wrt=[pi, V], optimizer=Adam(rate, eps=1e-5), max_grad_norm=self.max_grad_norm)
+        rule = Adam(annealed(self.learning_rate, self.anneal_lr), eps=1e-5)
+        moving = [pi, V] if f is None else [f, pi, V]
+        update = Minimize(declared.loss, wrt=moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
         diagnostics = Report(
             entropy=mean(entropy),
-            approx_kl=approx_kl((pi(s).log_prob(a) - pi.behavior(s).log_prob(a)).named("log_ratio")),
+            approx_kl=approx_kl((pi(x).log_prob(a) - pi.behavior(x).log_prob(a)).named("log_ratio")),
             w_largest=(data_max(weight), "largest weight of a minibatch; at the bound, it is clipped"),
-            explained_variance=explained_variance(R, V(s)),
+            explained_variance=explained_variance(R, V(x)),
         )
         rows = self.num_envs * self.num_steps // self.num_minibatches
         fit = Fit(update, diagnostics, epochs=self.update_epochs, minibatch=rows)

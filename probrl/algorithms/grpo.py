@@ -9,10 +9,10 @@ from typing import Any
 from probrl.algorithms._declaration import Declaration
 from probrl.algorithms._defaults import default_actor
 from probrl.algorithms._diagnostics import approx_kl, clip_fraction, entropy_of
+from probrl.algorithms._schedules import amount, annealed, counts
 from probrl.errors import DataError
 from probrl.expr.axes import Axis
-from probrl.expr.operators import constant, exp, mean, symbols
-from probrl.expr.scalars import progress
+from probrl.expr.operators import exp, mean, symbols
 from probrl.graph.optimizers import Adam
 from probrl.objectives import clipped_surrogate, group_advantage, reward_to_go
 from probrl.program import Every, Fit, Minimize, Prepare, Program, Report, Snapshot
@@ -44,7 +44,8 @@ class GRPO:
         ent_coef: the weight of the entropy.
         max_grad_norm: the bound on the gradient's global norm.
         target_kl: the approximate KL divergence beyond which a rollout is not used any further, or None.
-        hidden: the sizes of the hidden layers.
+        norm_obs: whether observations are standardised by the moments of all that was seen so far.
+        hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
     """
 
     num_envs: int = 16
@@ -61,6 +62,7 @@ class GRPO:
     ent_coef: float = 0.0
     max_grad_norm: float = 0.5
     target_kl: float | None = None
+    norm_obs: bool = False
     hidden: tuple[int, ...] = (64, 64)
 
     def declare(
@@ -69,7 +71,7 @@ class GRPO:
         """The formulas for an agent that sees and does what ``spaces`` says.
 
         Args:
-            spaces: ``spaces.observation.size``, and ``spaces.action.n`` (discrete) or ``spaces.action.dim``.
+            spaces: what one environment shows and takes, see :class:`probrl.envs.Spaces`.
             actor: a distribution "a | s" in place of the default one.
             critic: there is none.
             loss: maps the declaration to the loss in place of its own.
@@ -81,10 +83,8 @@ class GRPO:
             raise DataError("GRPO has no critic, its groups take the place of one: leave critic= out, or take pr.PPO")
         pi = actor if actor is not None else default_actor(spaces, self.hidden)
         s, a, r, ended, valid = symbols("s a r ended valid", axes=Axis("time", mask="valid"))
-        gamma, beta = constant("gamma", self.gamma), constant("beta", self.kl_coef)
-        eps = constant("epsilon", self.clip_coef)
-        if self.anneal_clip:
-            eps = eps * (1 - progress)
+        gamma, beta = amount("gamma", self.gamma), amount("beta", self.kl_coef)
+        eps = annealed(self.clip_coef, self.anneal_clip, "epsilon")
 
         prepare = Prepare(A=group_advantage(reward_to_go(r, ended, gamma), valid))
         A = prepare["A"]
@@ -104,12 +104,12 @@ class GRPO:
         )
         entropy = entropy_of(pi(s))
         terms = policy + beta * kl
-        declared = Declaration(pi, None, mean(terms - self.ent_coef * entropy if self.ent_coef else terms))
+        declared = Declaration(pi, None, mean(terms - self.ent_coef * entropy if counts(self.ent_coef) else terms))
         if loss is not None:
             declared = declared.with_loss(loss(declared))
 
-        rate = self.learning_rate * (1 - progress) if self.anneal_lr else self.learning_rate
-        update = Minimize(declared.loss, wrt=pi, optimizer=Adam(rate, eps=1e-5), max_grad_norm=self.max_grad_norm)
+        rule = Adam(annealed(self.learning_rate, self.anneal_lr), eps=1e-5)
+        update = Minimize(declared.loss, wrt=pi, optimizer=rule, max_grad_norm=self.max_grad_norm)
         moved = approx_kl(log_ratio)
         diagnostics = Report(entropy=mean(entropy), approx_kl=moved, clip_fraction=clip_fraction(ratio, eps))
         rows = self.num_envs * self.num_steps // self.num_minibatches
