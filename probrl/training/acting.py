@@ -63,13 +63,20 @@ class Acting:
             steps: how many follow at most.
             observation: one like those that will be seen, on the device.
         """
-        if self._in_numpy is None or self._see is not None or not isinstance(observation, Tensor) or observation.dtype is not torch.float32:
+        see = getattr(self._see, "in_numpy", None)
+        if self._in_numpy is None or (self._see is not None and see is None):
+            return None
+        if not isinstance(observation, Tensor) or observation.dtype is not torch.float32:
             return None
         if observation.dim() != 2 or not self._in_numpy.begin(len(observation)):
             return None
         blocks = self._blocks(observation, steps)
         self._quick = blocks, observation
-        return self._in_numpy.steps([block.cpu().numpy() for block in blocks])
+        act = self._in_numpy.steps([block.cpu().numpy() for block in blocks])
+        if see is None:
+            return act
+        first = see()
+        return lambda observation: act(first(observation))
 
     def rest(self) -> tuple[Tensor, ...]:
         """The outputs other than the action at all the steps taken since :meth:`quickly`: ``(steps * N, ...)``."""

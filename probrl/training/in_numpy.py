@@ -116,6 +116,20 @@ def in_numpy(function: Function, column: str, noises: Sequence[str]) -> InNumpy 
     return InNumpy(function, fx.GraphModule(nn.Module(), graph), column, noises)
 
 
+def translated(function: Function) -> Callable[..., Any]:
+    """The outputs of a function without networks, over arrays: node for node the same graph."""
+    graph = fx.Graph()
+    copied: dict[fx.Node, Any] = {}
+    for node in function.module.graph.nodes:
+        if node.op == "call_function":
+            args, kwargs = (fx.node.map_arg(x, copied.__getitem__) for x in (node.args, node.kwargs))
+            copied[node] = graph.call_function(COUNTERPARTS[node.target], args, kwargs)
+        else:
+            copied[node] = graph.node_copy(node, copied.__getitem__)
+    forward: Callable[..., Any] = fx.GraphModule(nn.Module(), graph).forward
+    return forward
+
+
 def _noted(call: Callable[[Array], Any], said: list[Any]) -> Callable[[Array], Any]:
     note = said.append
 

@@ -20,6 +20,8 @@ from probrl.expr.traversal import substitute
 from probrl.graph.function import Function
 from probrl.nested import each, parts
 from probrl.objectives.normalized import SMALL, normalized, running_return, scaled
+from probrl.training.in_numpy import translated
+from probrl.training.plain import Array
 
 TIME = Axis("time", mask="valid")
 
@@ -71,7 +73,7 @@ class Entry:
     def __init__(self, path: str, shape: tuple[int, ...]) -> None:
         self.moments, self.rank = Moments(shape), len(shape)
         self.name = path.replace(".", "_")
-        self._width, self._apply = _lowered(self.rank)
+        self._width, self._apply, _ = _lowered(self.rank)
         self._frozen: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def equations(self, axes: tuple[Axis, ...]) -> dict[str, Expr]:
@@ -90,6 +92,12 @@ class Entry:
         result: Tensor = self._apply(o=seen, mean=held[0], width=held[1])[0]
         return result
 
+    def in_numpy(self) -> Callable[[Array], Array]:
+        """The same over float32 arrays, by the moments as they are now: for acting without torch."""
+        mean, width = (x.numpy() for x in self._values(torch.device("cpu")))
+        apply = _lowered(self.rank)[2]
+        return lambda observation: apply(o=observation, mean=mean, width=width)[0]
+
     def _values(self, device: torch.device) -> tuple[Tensor, Tensor]:
         (width,) = self._width(variance=self.moments.variance)
         return self.moments.mean.to(device, torch.float32), width.to(device, torch.float32)
@@ -100,15 +108,16 @@ class Entry:
 
 
 @cache
-def _lowered(rank: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The formula of an observation as two functions: what stays the same during a rollout is computed once."""
+def _lowered(rank: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """The formula of an observation: what stays the same during a rollout, and the rest in torch and in numpy."""
     o, (mean, variance, width) = (
         n.Symbol("o", rank, (BATCH,), None),
         (n.Symbol(x, rank, (), None) for x in ("mean", "variance", "width")),
     )
     root = sqrt(variance + SMALL)
     rest = substitute(normalized(o, mean, variance), {root: width})
-    return Function({"width": root})._forward, Function({"s": rest})._forward
+    apply = Function({"s": rest})
+    return Function({"width": root})._forward, apply._forward, translated(apply)
 
 
 class Normalization:
