@@ -1,0 +1,56 @@
+"""Adaptive steps and adjoint gradients, by torchdiffeq."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from probrl.errors import DataError
+from probrl.solvers.base import Schedule, Solver
+
+
+@dataclass(frozen=True)
+class Adaptive(Solver):
+    """The flow within a tolerance, by torchdiffeq: on tensors only, it has no fixed number of steps to print.
+
+    Args:
+        steps: not used.
+        method: torchdiffeq's name of the method.
+        rtol, atol: the relative and the absolute tolerance of a step.
+        adjoint: whether gradients come from the adjoint equation instead of through the steps.
+
+    Errors:
+        DataError for tolerances that are not positive.
+
+    Source:
+        Dormand and Prince 1980; Chen et al. 2018, "Neural ordinary differential equations".
+    """
+
+    method: str = "dopri5"
+    rtol: float = 1e-5
+    atol: float = 1e-5
+    adjoint: bool = False
+
+    order: ClassVar[int] = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.rtol > 0 and self.atol > 0):
+            raise DataError(f"pr.solvers.Adaptive(rtol={self.rtol}, atol={self.atol}): tolerances are positive")
+
+    def integrate(self, velocity: Any, x: Any, times: Tensor, parameters: Any = ()) -> Any:
+        """The states at the times, stacked in front; ``velocity(t, x)`` has a scalar time."""
+        import torchdiffeq
+
+        options = {"method": self.method, "rtol": self.rtol, "atol": self.atol}
+        if self.adjoint:
+            return torchdiffeq.odeint_adjoint(velocity, x, times, adjoint_params=tuple(parameters), **options)
+        return torchdiffeq.odeint(velocity, x, times, **options)
+
+    def scheme(self, schedule: Schedule, times: Any) -> Any:
+        raise DataError(
+            "pr.solvers.Adaptive has no fixed steps, so it has no formula: sample and take log-probabilities of tensors "
+            "with it, and write a fixed-step solver, such as pr.solvers.RK4(steps=20), inside a loss"
+        )

@@ -1,0 +1,106 @@
+"""The base of all solvers: how many steps, over which grid of times, and the numbers of each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from probrl.errors import DataError
+from probrl.solvers.grids import GRIDS
+from probrl.solvers.scheme import Array, Scheme
+
+
+class Schedule(Protocol):
+    """What a solver sees of a path: its numbers, in double precision, at any times."""
+
+    start: float  # the noisiest time at which a solver may begin
+    end: float  # the cleanest one
+
+    def numbers(self, name: str, t: Array) -> Array:
+        """ "alpha", "sigma", "alpha_dot", "sigma_dot" or "half_log_snr" at times."""
+
+    def time_at(self, half_log_snr: Array) -> Array:
+        """The times at which the logarithm of alpha / sigma has given values."""
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A fixed-step solver of the flow, or of a reverse process, from noise at t = 1 to data at t = 0.
+
+    Args:
+        steps: how many.
+        grid: how the times are spaced: "uniform", "quadratic", "log_snr" or "edm"; None is the solver's own choice.
+
+    Errors:
+        DataError for a number of steps below 1, or a grid that is none.
+    """
+
+    steps: int = 10
+    grid: str | None = None
+
+    order: ClassVar[int] = 1
+    target: ClassVar[str] = "velocity"
+    usual: ClassVar[str] = "uniform"
+    gaussian_only: ClassVar[bool] = (
+        False  # whether it needs a path's alpha and sigma, so that a bridge has no use for it
+    )
+
+    @classmethod
+    def examples(cls) -> tuple[Solver, ...]:
+        """The variants that the laws are to hold for."""
+        return (cls(),)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether a step adds noise."""
+        return False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise DataError(
+                f"pr.solvers.{type(self).__name__}(steps={self.steps!r}): steps is a whole number from 1 on"
+            )
+        if self.grid is not None and self.grid not in GRIDS:
+            raise DataError(
+                f"pr.solvers.{type(self).__name__}(grid={self.grid!r}): the grids are {', '.join(map(repr, GRIDS))}"
+            )
+
+    def times(self, schedule: Schedule, start: float | None = None, end: float | None = None) -> Array:
+        """The grid, ``(steps + 1,)``, from the noisiest time to the cleanest.
+
+        Errors:
+            DataError for ends that are no times, or are equal.
+        """
+        first, last = (schedule.start if start is None else start), (schedule.end if end is None else end)
+        if not (0 <= first <= 1 and 0 <= last <= 1) or first == last:
+            raise DataError(f"a grid goes from one time in [0, 1] to another, not from {first} to {last}")
+        return GRIDS[self.grid or self.usual](schedule, first, last, self.steps)
+
+    def scheme(self, schedule: Schedule, times: Array) -> Scheme:
+        """The numbers of every step of a grid."""
+        raise NotImplementedError
+
+
+def ones(times: Array) -> Array:
+    """1 for each step."""
+    return np.ones(len(times) - 1)
+
+
+def between(times: Array) -> tuple[Array, Array, Array]:
+    """The beginnings, the ends and the lengths of the steps; going towards data, lengths are negative."""
+    return times[:-1], times[1:], np.diff(times)
+
+
+def own_times(times: Any) -> Array:
+    """A user's grid.
+
+    Errors:
+        DataError unless it is a strictly monotone sequence of at least two times in [0, 1].
+    """
+    found = np.asarray([float(x) for x in times], dtype=np.float64)
+    steps = np.diff(found)
+    if len(found) < 2 or found.min() < 0 or found.max() > 1 or not ((steps < 0).all() or (steps > 0).all()):
+        raise DataError(f"grid={list(times)}: a grid is at least two times in [0, 1], all falling (from noise to data)")
+    return found

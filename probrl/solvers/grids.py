@@ -1,0 +1,48 @@
+"""Grids of times, from a noisier one to a cleaner one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from probrl.solvers.base import Schedule
+    from probrl.solvers.scheme import Array
+
+RHO = 7.0  # of the grid of Karras et al.
+
+
+def uniform(schedule: Schedule, first: float, last: float, steps: int) -> Array:
+    """Equal steps of time."""
+    return np.linspace(first, last, steps + 1)
+
+
+def quadratic(schedule: Schedule, first: float, last: float, steps: int) -> Array:
+    """Equal steps of the root of time: finer near data. Source: Song, Meng and Ermon 2021, appendix D.2."""
+    return np.linspace(first**0.5, last**0.5, steps + 1) ** 2
+
+
+def log_snr(schedule: Schedule, first: float, last: float, steps: int) -> Array:
+    """Equal steps of the logarithm of alpha / sigma. Source: Lu et al. 2022, section 4.2."""
+    low, high = schedule.numbers("half_log_snr", _inside(first, last))
+    found = schedule.time_at(np.linspace(low, high, steps + 1))
+    found[0], found[-1] = first, last
+    return found
+
+
+def edm(schedule: Schedule, first: float, last: float, steps: int) -> Array:
+    """Equal steps of the seventh root of sigma / alpha. Source: Karras et al. 2022, equation 5."""
+    ends = np.exp(-schedule.numbers("half_log_snr", _inside(first, last)) / RHO)
+    found = schedule.time_at(-RHO * np.log(np.linspace(ends[0], ends[1], steps + 1)))
+    found[0], found[-1] = first, last
+    return found
+
+
+def _inside(first: float, last: float) -> Array:
+    """Times at which the signal-to-noise ratio is neither 0 nor infinite."""
+    return np.clip(np.array([first, last]), 1e-3, 1 - 1e-3)
+
+
+GRIDS: dict[str, Callable[..., Array]] = {f.__name__: f for f in (uniform, quadratic, log_snr, edm)}

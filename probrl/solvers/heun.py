@@ -1,0 +1,17 @@
+"""Heun's method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probrl.solvers.runge_kutta import RungeKutta
+
+
+@dataclass(frozen=True)
+class Heun(RungeKutta):
+    """The mean of the velocities at both ends of the step. Source: Heun 1900; for diffusion Karras et al. 2022."""
+
+    order = 2
+    a = ((1.0,),)
+    b = (0.5, 0.5)
+    c = (0.0, 1.0)

@@ -1,0 +1,127 @@
+"""What a fixed-step solver is: numbers. A step is linear in the state and in what the model predicts at a few points.
+
+.. math:: x^{(i)} = p_i\\, x + \\sum_{j < i} q_{ij}\\, m_j, \\qquad m_i = m(x^{(i)}, t_i), \\qquad
+          x' = p\\, x + \\sum_j q_j\\, m_j + c\\, \\epsilon
+
+Only ``+`` and ``*`` touch the state, so the same step runs on tensors and on formulas, and can be printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A linear combination, one for each step: the share of the state, and those of the predictions."""
+
+    state: Array
+    predictions: tuple[Array, ...] = ()
+
+    def at(self, step: int, x: Any, predictions: Sequence[Any]) -> Any:
+        """The combination at one step; terms without weight are left out."""
+        total = _times(float(self.state[step]), x)
+        for weights, m in zip(self.predictions, predictions, strict=False):
+            term = _times(float(weights[step]), m)
+            total = term if total is None else total if term is None else total + term
+        return 0 * x if total is None else total
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The numbers of a solver for one grid of times.
+
+    Attributes:
+        times: ``(K + 1,)``, from the noisiest to the cleanest (or back, for a likelihood).
+        target: what is asked of the model: "velocity", "noise", "data", or "drift" of a reverse process.
+        stages: the times of the evaluations of each step, ``(K,)`` each; the first is the step's own time.
+        points: where they are made, after the first, which is the state itself.
+        final: the state after the step; its predictions are those of the stages, then of the steps before.
+        scale: ``(K,)``, of the noise that is added, or None.
+        churn: ``(K,)``, g'^2 / (2 sigma) at each stage's time, by which the noise goes into the drift; or None.
+        widening: the variance that the start has besides its own.
+    """
+
+    times: Array
+    target: str
+    stages: tuple[Array, ...]
+    points: tuple[Row, ...]
+    final: Row
+    scale: Array | None = None
+    churn: tuple[Array, ...] | None = None
+    widening: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """How many."""
+        return len(self.times) - 1
+
+    @property
+    def memory(self) -> int:
+        """How many predictions of earlier steps a step looks back to."""
+        return len(self.final.predictions) - len(self.stages)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a step gave: its mean, the scale of its noise, and where the model was asked for what."""
+
+    mean: Any
+    scale: float
+    points: tuple[Any, ...]
+    predictions: tuple[Any, ...]
+
+
+def advance(
+    scheme: Scheme, step: int, x: Any, field: Callable[[int, int, Any], Any], past: Sequence[Any] = ()
+) -> Taken:
+    """One step from a state, before noise.
+
+    Args:
+        scheme: the solver's numbers.
+        step: which one.
+        x: the state: a tensor or a formula.
+        field: the target at a point, by step and stage: ``field(step, stage, point)``.
+        past: the first predictions of earlier steps, the newest first.
+    """
+    points, predictions = [x], [field(step, 0, x)]
+    for i, row in enumerate(scheme.points, start=1):
+        points.append(row.at(step, x, predictions))
+        predictions.append(field(step, i, points[-1]))
+    mean = scheme.final.at(step, x, [*predictions, *past])
+    scale = 0.0 if scheme.scale is None else float(scheme.scale[step])
+    return Taken(mean, scale, tuple(points), tuple(predictions))
+
+
+def solve(
+    scheme: Scheme, x: Any, field: Callable[[int, int, Any], Any], noise: Callable[[int, Any], Any]
+) -> list[tuple[Any, Taken]]:
+    """All steps: each state before a step with what the step gave; the last entry's successor ends the list.
+
+    Args:
+        scheme: the solver's numbers.
+        x: the first state.
+        field: see :func:`advance`.
+        noise: by step and state, standard normal noise of the state's shape; asked only where the scale is not 0.
+
+    Returns:
+        Pairs of the state after each step and what the step was.
+    """
+    past: list[Any] = []
+    passed = []
+    for k in range(scheme.steps):
+        taken = advance(scheme, k, x, field, past)
+        x = taken.mean if taken.scale == 0 else taken.mean + taken.scale * noise(k, taken.mean)
+        past = [taken.predictions[0], *past][: scheme.memory]
+        passed.append((x, taken))
+    return passed
+
+
+def _times(weight: float, x: Any) -> Any:
+    return None if weight == 0 else x if weight == 1 else weight * x
