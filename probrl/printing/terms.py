@@ -21,8 +21,9 @@ def terms_of(loss: Expr, write_line: Callable[[Expr], str]) -> list[tuple[str, E
     found: list[tuple[str, Expr, Expr]] = []
     for term, wrap in _split(loss, lambda x: x):
         named = [x for x in walk(term) if isinstance(x, n.Definition) and isinstance(x.head, d.NamedHead)]
-        if len(named) == 1 and _is_scaled(term, named[0]):
-            found.append((named[0].head.name, wrap(term), wrap(named[0])))
+        whole = [x for x in named if _is_scaled(term, x)]  # not those that stand inside another
+        if len(whole) == 1:
+            found.append((whole[0].head.name, wrap(term), wrap(whole[0])))
         else:
             label = write_line(term)
             found.append((label if len(label) <= _LABEL else label[: _LABEL - 2] + " …", wrap(term), wrap(term)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +16,10 @@ import pytest
 
 import probrl as pr
 from probrl import distributions, objectives
-from probrl.algorithms.ppo import PPO
 from probrl.distributions import Distribution
 from probrl.printing import Page, page_latex
+from probrl.training.catalogue import algorithm_class
+from tests.algorithms import NAMES, fitting
 from tests.programs import declared
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -60,6 +62,8 @@ DEFINITIONS: dict[str, Callable] = {
     "clipped_surrogate": lambda: pr.clipped_surrogate(ratio, A, eps),
     "expectile": lambda: pr.expectile(u, tau),
     "gae": lambda: pr.gae(delta, ended, gamma, lam),
+    "group_advantage": lambda: pr.group_advantage(u, ended),
+    "reward_to_go": lambda: pr.reward_to_go(delta, ended, gamma),
     "huber": lambda: pr.huber(u),
     "normalized": lambda: pr.normalized(x, y, w),
     "running_return": lambda: pr.running_return(delta, ended, gamma),
@@ -78,13 +82,15 @@ DEFINITIONS: dict[str, Callable] = {
 }
 
 
-def ppo():
+def algorithm(name: str):
+    """With everything switched on that it has."""
+    cls, options = algorithm_class(name), {"clip_vloss": True, "target_kl": 0.02, "ent_coef": 0.01}
     spaces = SimpleNamespace(observation=SimpleNamespace(size=4), action=SimpleNamespace(n=2))
-    return PPO(clip_vloss=True, target_kl=0.02, ent_coef=0.01).declare(spaces).program
+    return cls(**fitting(cls, options)).declare(spaces).program
 
 
 PROGRAMS: dict[str, Callable] = {
-    "algorithm_ppo": ppo,
+    **{f"algorithm_{name}": partial(algorithm, name) for name in NAMES},
     **{name: lambda build=build: build().program for name, build in declared.PROGRAMS.items()},
 }
 
