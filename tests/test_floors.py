@@ -30,6 +30,7 @@ FLOORS = {
     "envs": 1,
     "solvers": 1,
     "networks": 1,
+    "statistics": 1,
     "errors": 0,
     "nested": 0,
 }
@@ -40,7 +41,7 @@ GUARDED = {
     "sympy": ("symbolic.py", "symbolic/", "paths/"),
 }
 # What costs too much to import with the package: only inside a function.
-LATE = ("torch._dynamo", "torch._inductor", "torchdiffeq", "matplotlib", "scipy")
+LATE = ("torch._dynamo", "torch._inductor", "torchdiffeq", "matplotlib", "scipy", "sklearn")
 VAGUE = {"utils", "util", "misc", "common", "helpers", "helper"}
 
 
