@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from probrl.errors import DataError
-from probrl.solvers.base import Schedule, Solver
+from probrl.solvers.base import Solver
+from probrl.solvers.schedule import Schedule
 
 
 @dataclass(frozen=True)

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
 from probrl.errors import DataError
 from probrl.solvers.grids import GRIDS
+from probrl.solvers.schedule import Schedule
 from probrl.solvers.scheme import Array, Scheme
-
-
-class Schedule(Protocol):
-    """What a solver sees of a path: its numbers, in double precision, at any times."""
-
-    start: float  # the noisiest time at which a solver may begin
-    end: float  # the cleanest one
-
-    def numbers(self, name: str, t: Array) -> Array:
-        """ "alpha", "sigma", "alpha_dot", "sigma_dot" or "half_log_snr" at times."""
-
-    def time_at(self, half_log_snr: Array) -> Array:
-        """The times at which the logarithm of alpha / sigma has given values."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +55,12 @@ class Solver:
                 f"pr.solvers.{type(self).__name__}(grid={self.grid!r}): the grids are {', '.join(map(repr, GRIDS))}"
             )
 
-    def times(self, schedule: Schedule, start: float | None = None, end: float | None = None) -> Array:
-        """The grid, ``(steps + 1,)``, from the noisiest time to the cleanest.
+    def times(self, schedule: Schedule, first: float = 1.0, last: float = 0.0) -> Array:
+        """The grid, ``(steps + 1,)``, from one time to another.
 
         Errors:
             DataError for ends that are no times, or are equal.
         """
-        first, last = (schedule.start if start is None else start), (schedule.end if end is None else end)
         if not (0 <= first <= 1 and 0 <= last <= 1) or first == last:
             raise DataError(f"a grid goes from one time in [0, 1] to another, not from {first} to {last}")
         return GRIDS[self.grid or self.usual](schedule, first, last, self.steps)

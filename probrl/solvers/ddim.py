@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from probrl.errors import DataError
-from probrl.solvers.base import Schedule, Solver
+from probrl.solvers.base import Solver
+from probrl.solvers.schedule import Schedule, values
 from probrl.solvers.scheme import Array, Row, Scheme
 
 
@@ -51,7 +52,7 @@ class DDIM(Solver):
         return self.eta > 0
 
     def scheme(self, schedule: Schedule, times: Array) -> Scheme:
-        alpha, sigma = schedule.numbers("alpha", times), schedule.numbers("sigma", times)
+        alpha, sigma = values(schedule.alpha, times), values(schedule.sigma, times)
         a, a_next, s, s_next = alpha[:-1], alpha[1:], sigma[:-1], sigma[1:]
         # of the forward process, the variance that a step adds
         added = np.maximum(s**2 - (a / a_next) ** 2 * s_next**2, 0.0)

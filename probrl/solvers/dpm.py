@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from probrl.errors import DataError
-from probrl.solvers.base import Schedule, Solver
+from probrl.solvers.base import Solver
+from probrl.solvers.schedule import Schedule, values
 from probrl.solvers.scheme import Array, Row, Scheme
 
 THIRD = (1 / 3, 2 / 3)  # where a step of order 3 looks, in parts of its log-SNR
@@ -87,8 +88,8 @@ class DPM(Solver):
         if self.degree == 1:
             return Scheme(times, self.predicts, (times[:-1],), (), Row(state, (first,)))
         parts: tuple[float, ...] = (0.5,) if self.degree == 2 else THIRD
-        ends = schedule.numbers("half_log_snr", np.clip(times, 1e-12, 1 - 1e-12))
-        inner = [schedule.time_at(ends[:-1] + r * np.diff(ends)) for r in parts]
+        ends = values(schedule.half_log_snr, np.clip(times, 1e-12, 1 - 1e-12))
+        inner = [values(schedule.time_of, ends[:-1] + r * np.diff(ends)) for r in parts]
         points, last = [], parts[-1]
         for i, t in enumerate(inner):
             here, one, two, _ = steps.to(t)
@@ -109,11 +110,11 @@ class Exponential:
 
     def __init__(self, schedule: Schedule, times: Array, predicts: str):
         self.schedule, self.of_data = schedule, predicts == "data"
-        self.alpha, self.sigma = schedule.numbers("alpha", times), schedule.numbers("sigma", times)
+        self.alpha, self.sigma = values(schedule.alpha, times), values(schedule.sigma, times)
 
     def to(self, t: Array) -> tuple[Array, Array, Array, Array]:
         """The share of the state at the times, and the weights of the prediction, its slope and its curvature."""
-        alpha, sigma = self.schedule.numbers("alpha", t), self.schedule.numbers("sigma", t)
+        alpha, sigma = values(self.schedule.alpha, t), values(self.schedule.sigma, t)
         size, share = (alpha, sigma / self.sigma) if self.of_data else (sigma, alpha / self.alpha)
         with np.errstate(all="ignore"):  # at an end the log-SNR is infinite, and only the first weight has a limit
             u = self.exponents(t)
@@ -122,7 +123,7 @@ class Exponential:
 
     def exponents(self, t: Array) -> Array:
         """u: minus or plus the growth of the log-SNR until the times."""
-        alpha, sigma = self.schedule.numbers("alpha", t), self.schedule.numbers("sigma", t)
+        alpha, sigma = values(self.schedule.alpha, t), values(self.schedule.sigma, t)
         with np.errstate(all="ignore"):
             growth = np.log(alpha * self.sigma / (sigma * self.alpha))
         return -growth if self.of_data else growth

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from probrl.solvers.base import Schedule, Solver, between, ones
-from probrl.solvers.reverse import checked, churn
+from probrl.solvers.base import Solver, between, ones
+from probrl.solvers.reverse import churn
+from probrl.solvers.schedule import Schedule, values
 from probrl.solvers.scheme import Array, Row, Scheme
 
 
@@ -21,13 +22,14 @@ class EulerMaruyama(Solver):
     Args:
         steps: how many.
         grid: see :class:`Solver`.
-        noise: g', see :func:`~probrl.solvers.reverse.churn`: "own", "memoryless", or a number.
+        noise: g'^2: None for the path's own choice, finite at t = 1; "memoryless"; a number that multiplies the forward
+            process's g^2; a sympy formula.
 
     Source:
         Maruyama 1955; for diffusion Song et al. 2021, appendix D.
     """
 
-    noise: str | float = "own"
+    noise: Any = None
 
     target: ClassVar[str] = "drift"
     gaussian_only: ClassVar[bool] = True
@@ -40,14 +42,10 @@ class EulerMaruyama(Solver):
     def stochastic(self) -> bool:
         return self.noise != 0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checked(self.noise, type(self).__name__)
-
     def variances(self, schedule: Schedule, times: Array) -> Array:
         """g'^2 |h| of each step."""
         t, _, h = between(times)
-        return 2 * churn(self.noise, schedule, t) * schedule.numbers("sigma", t) * np.abs(h)
+        return 2 * churn(self.noise, schedule, t) * values(schedule.sigma, t) * np.abs(h)
 
     def scheme(self, schedule: Schedule, times: Array) -> Scheme:
         t, _, h = between(times)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from probrl.solvers.base import Schedule
-    from probrl.solvers.scheme import Array
+from probrl.solvers.schedule import Array, Schedule, values
 
 RHO = 7.0  # of the grid of Karras et al.
 
@@ -26,16 +23,16 @@ def quadratic(schedule: Schedule, first: float, last: float, steps: int) -> Arra
 
 def log_snr(schedule: Schedule, first: float, last: float, steps: int) -> Array:
     """Equal steps of the logarithm of alpha / sigma. Source: Lu et al. 2022, section 4.2."""
-    low, high = schedule.numbers("half_log_snr", _inside(first, last))
-    found = schedule.time_at(np.linspace(low, high, steps + 1))
+    low, high = values(schedule.half_log_snr, _inside(first, last))
+    found = values(schedule.time_of, np.linspace(low, high, steps + 1))
     found[0], found[-1] = first, last
     return found
 
 
 def edm(schedule: Schedule, first: float, last: float, steps: int) -> Array:
     """Equal steps of the seventh root of sigma / alpha. Source: Karras et al. 2022, equation 5."""
-    ends = np.exp(-schedule.numbers("half_log_snr", _inside(first, last)) / RHO)
-    found = schedule.time_at(-RHO * np.log(np.linspace(ends[0], ends[1], steps + 1)))
+    ends = np.exp(-values(schedule.half_log_snr, _inside(first, last)) / RHO)
+    found = values(schedule.time_of, -RHO * np.log(np.linspace(ends[0], ends[1], steps + 1)))
     found[0], found[-1] = first, last
     return found
 

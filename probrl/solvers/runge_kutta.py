@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from probrl.solvers.base import Schedule, Solver, between, ones
+from probrl.solvers.base import Solver, between, ones
+from probrl.solvers.schedule import Schedule
 from probrl.solvers.scheme import Array, Row, Scheme
 
 

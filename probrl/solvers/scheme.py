@@ -12,9 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-Array = np.ndarray[Any, Any]
+from probrl.solvers.schedule import Array
 
 
 @dataclass(frozen=True)

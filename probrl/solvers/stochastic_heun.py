@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from probrl.solvers.base import Schedule, between, ones
+from probrl.solvers.base import between, ones
 from probrl.solvers.euler_maruyama import EulerMaruyama
 from probrl.solvers.reverse import churn
+from probrl.solvers.schedule import Schedule, values
 from probrl.solvers.scheme import Array, Row, Scheme
 
 
@@ -31,7 +32,7 @@ class StochasticHeun(EulerMaruyama):
     def variances(self, schedule: Schedule, times: Array) -> Array:
         """g'^2 |h| of each step, with the mean of the rates at its ends."""
         h = np.abs(np.diff(times))
-        rates = 2 * churn(self.noise, schedule, times) * schedule.numbers("sigma", times)
+        rates = 2 * churn(self.noise, schedule, times) * values(schedule.sigma, times)
         return (rates[:-1] + rates[1:]) / 2 * h
 
     def scheme(self, schedule: Schedule, times: Array) -> Scheme:

@@ -13,6 +13,7 @@ from probrl.distributions import lift
 from probrl.distributions.base import PixyzDistribution
 from probrl.errors import CheckpointError, DataError
 from probrl.expr.base import Expr
+from probrl.expr.written import from_plain, to_plain
 from probrl.training.settings import nearest, whole_number
 
 
@@ -88,6 +89,21 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
+def stored(value: Any) -> Any:
+    """A hyper-parameter as a manifest keeps it: formulas of scalars are written out; None for what cannot be kept."""
+    if isinstance(value, Expr):
+        written = to_plain(value)
+        return None if written is None else {"formula": written}
+    return value if is_plain(value) else None
+
+
+def _read(value: Any) -> Any:
+    """A hyper-parameter from what a manifest keeps."""
+    if isinstance(value, dict) and "formula" in value:
+        return from_plain(value["formula"])
+    return tuple(value) if isinstance(value, list) else value
+
+
 def restore_algorithm(name: str, hyper: dict[str, Any]) -> Any:
     """A declaration made again from what a manifest says.
 
@@ -102,4 +118,4 @@ def restore_algorithm(name: str, hyper: dict[str, Any]) -> Any:
     for key in hyper:
         if key not in known:
             raise CheckpointError(f"{name} has no hyper-parameter {key!r}: {nearest(key, known)}")
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in hyper.items()})
+    return cls(**{k: _read(v) for k, v in hyper.items()})

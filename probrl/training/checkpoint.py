@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from probrl.errors import CheckpointError, NonFiniteError
+from probrl.expr.base import show
 from probrl.training import storage
 from probrl.training.agent import Agent
-from probrl.training.catalogue import hyper_parameters, is_ours, is_plain, name_of_algorithm
+from probrl.training.catalogue import hyper_parameters, is_ours, is_plain, name_of_algorithm, stored
 from probrl.training.lock import FolderLock, refuse_taken
 from probrl.training.machine import surroundings
 from probrl.training.run import explain
@@ -28,17 +29,19 @@ def describe(agent: Agent) -> Plain:
     """What a checkpoint says of an agent, in plain types."""
     hyper = hyper_parameters(agent.algorithm)
     settings = {f.name: getattr(agent.settings, f.name) for f in dataclasses.fields(agent.settings)}
-    foreign = [name for values in (settings, hyper) for name, value in values.items() if not is_plain(value)]
+    kept = {name: stored(value) for name, value in hyper.items()}
+    foreign = [name for name, value in settings.items() if not is_plain(value)]
+    foreign += [name for name, value in hyper.items() if value is not None and kept[name] is None]
     return {
         "algorithm": {
             "name": name_of_algorithm(agent.algorithm),
             "ours": is_ours(agent.algorithm),
-            "hyper": {name: value for name, value in hyper.items() if is_plain(value)},
+            "hyper": {name: value for name, value in kept.items() if name not in foreign},
         },
         "env": agent.env if isinstance(agent.env, str) else None,
         "spaces": agent.spaces.to_json(),
         "settings": {k: value for k, value in settings.items() if k not in HERE and is_plain(value)},
-        # what JSON cannot hold has to be handed over again: the user's own parts, wrappers, formulas
+        # what JSON cannot hold has to be handed over again: the user's own parts, wrappers, formulas of more than scalars
         "parts": [*agent.parts, *foreign],
         "digest": agent.digest,
         "timesteps": agent.timesteps,
@@ -51,7 +54,7 @@ def describe(agent: Agent) -> Plain:
 
 def configuration(agent: Agent) -> Plain:
     """Everything that a person would want to know of a run, in plain types: what stays the same as it goes on."""
-    hyper = {k: value if is_plain(value) else str(value) for k, value in hyper_parameters(agent.algorithm).items()}
+    hyper = {k: value if is_plain(value) else show(value) for k, value in hyper_parameters(agent.algorithm).items()}
     lasting = {k: value for k, value in describe(agent).items() if k not in PASSING}
     return {**lasting, "env": agent.env_name, "hyper_parameters": hyper}
 
