@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from probrl.expr import nodes as n
 from probrl.expr.traversal import executed, walk
 from probrl.graph.function import Function
 from probrl.graph.noise import draw
+from probrl.training.catalogue import algorithm_class
+from tests.algorithms import NAMES, fitting
 from tests.laws.interpreter import Interpreter
 from tests.programs.declared import PROGRAMS, Batch, Declared, rollout
 
@@ -71,8 +75,18 @@ def adjoint_matching() -> Declared:
     return Declared(pr.Program(pr.Minimize(loss, wrt=v)), batch, {"v": v, "Q": Q}, {}, {})
 
 
+def shipped(name: str) -> Declared:
+    """An algorithm of the package with everything switched on that it has, on random rows."""
+    cls, options = algorithm_class(name), {"clip_vloss": True, "target_kl": 0.02, "ent_coef": 0.01, "hidden": (8,)}
+    spaces = SimpleNamespace(observation=SimpleNamespace(size=4), action=SimpleNamespace(n=2))
+    made = cls(**fitting(cls, options)).declare(spaces)
+    modules = {"pi": made.actor, "V": made.critic}
+    return Declared(made.program, rollout(), {k: m for k, m in modules.items() if m is not None}, {}, {})
+
+
 ALL: dict[str, Callable[[], Declared]] = {
     **PROGRAMS,
+    **{name: partial(shipped, name) for name in NAMES},
     "v_trace": v_trace,
     "mean_flow": mean_flow,
     "adjoint_matching": adjoint_matching,
