@@ -86,7 +86,7 @@ def shipped(name: str) -> Declared:
 
 ALL: dict[str, Callable[[], Declared]] = {
     **PROGRAMS,
-    **{name: partial(shipped, name) for name in NAMES},
+    **{f"algorithm_{name}": partial(shipped, name) for name in NAMES},
     "v_trace": v_trace,
     "mean_flow": mean_flow,
     "adjoint_matching": adjoint_matching,
