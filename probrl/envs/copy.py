@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from probrl.envs import simulators
-from probrl.envs.levels import levels, put, put_scalars, scalars, take
+from probrl.envs.levels import levels, put, put_start, start, told
 from probrl.envs.plain import NotPlain, Reader, Writer
 from probrl.errors import EnvironmentError
 
@@ -66,7 +66,7 @@ class Copy(gymnasium.Wrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode."""
         first = self._remember is None
-        trail = Trail(seed, options, scalars(self.env)) if first or self._remember else None
+        trail = Trail(seed, options, start(self.env)) if first or self._remember else None
         before = _shared() if self._watched < WATCHED else None
         if self._remember:
             simulators.renew(self.env.unwrapped)
@@ -78,7 +78,7 @@ class Copy(gymnasium.Wrapper):
         if before is not None:
             self._watch(before)
         if first:
-            self._remember = isinstance(self._told(), NotPlain)
+            self._remember = not self._told()[1]
         self._trail = trail if self._remember else None
         if self._trail is not None:
             self._trail.add(observation)
@@ -105,55 +105,73 @@ class Copy(gymnasium.Wrapper):
     # --- state -------------------------------------------------------------------------------------------------
     def kept_state(self) -> dict[str, Any]:
         """The state in plain types and tensors: kind "exact", "replay" or "none" with a reason."""
-        told = self._told()
+        written, sure = self._told()
         common = {"steps": self._steps, "remember": self._remember, "shared": _shared_state() if self._global else None}
-        if isinstance(told, list):
-            return {"kind": "exact", "levels": told, **common}
+        if isinstance(written, list):
+            trail = None if sure else self._written_trail()
+            return {"kind": "exact", "levels": written, "trail": trail, **common}
         self._remember = True  # from the next episode on
-        trail = self._trail
-        if trail is None:
-            return {"kind": "none", "reason": f"copy {self._index}: {told}, and this episode was not recorded"}
-        if len(trail.actions) > LONGEST:
-            return {"kind": "none", "reason": f"copy {self._index}: {told}, and its episode is too long for a replay"}
         try:
-            actions, options = Writer().write(trail.actions), Writer().write(trail.options)
+            trail = self._written_trail()
         except NotPlain as error:
-            return {"kind": "none", "reason": f"copy {self._index}: {told}, and of its actions {error}"}
-        how = {"seed": trail.seed, "options": options, "start": trail.start, "actions": actions, "seen": trail.seen}
-        return {"kind": "replay", **how, **common}
+            return {"kind": "none", "reason": f"copy {self._index}: {written}, and of its actions {error}"}
+        if trail is None:
+            long = self._trail is not None
+            why = "its episode is too long for a replay" if long else "this episode was not recorded"
+            return {"kind": "none", "reason": f"copy {self._index}: {written}, and {why}"}
+        return {"kind": "replay", "levels": None, "trail": trail, **common}
 
     def take_state(self, states: list[dict[str, Any]]) -> str | None:
         """Goes on from the state at this copy's index; a reason if it cannot."""
         state = states[self._index]
+        self._remember = state["remember"]
         try:
-            if state["kind"] == "exact":
-                self.env.reset(seed=0)  # makes what only a reset makes; all of it is written over
-                put(levels(self.env), state["levels"])
-            else:
-                self._replay(state)
+            self._put(state)
         except Exception as error:
             why = str(error) if isinstance(error, NotPlain) else f"{type(error).__name__} {error}"
             return f"copy {self._index}: {' '.join(why.split())}"
-        self._steps, self._remember = state["steps"], state["remember"]
+        self._steps = state["steps"]
         if state["shared"] is not None:
             _put_shared(state["shared"])
             self._global = True
         return None
 
-    def _told(self) -> list[dict[str, Any]] | NotPlain:
+    def _told(self) -> tuple[list[dict[str, Any]] | NotPlain, bool]:
         try:
-            return take(levels(self.env))
+            return told(levels(self.env))
         except NotPlain as error:
-            return error
+            return error, False
 
-    def _replay(self, state: dict[str, Any]) -> None:
-        put_scalars(self.env, state["start"])
+    def _written_trail(self) -> dict[str, Any] | None:
+        trail = self._trail
+        if trail is None or len(trail.actions) > LONGEST:
+            return None
+        actions, options = Writer().write(trail.actions), Writer().write(trail.options)
+        return {"seed": trail.seed, "options": options, "start": trail.start, "actions": actions, "seen": trail.seen}
+
+    def _put(self, state: dict[str, Any]) -> None:
+        trail = state["trail"]
+        if state["levels"] is not None:
+            try:
+                self.env.reset(seed=0)  # makes what only a reset makes; all of it is written over
+                put(levels(self.env), state["levels"])
+                self._trail = None if trail is None else self._read_trail(trail)
+                return
+            except NotPlain:
+                if trail is None:
+                    raise
+        put_start(self.env, trail["start"])
         self._remember = True
-        self.reset(seed=state["seed"], options=Reader().read(state["options"]))
-        for action in Reader().read(state["actions"]):
+        self.reset(seed=trail["seed"], options=Reader().read(trail["options"]))
+        for action in Reader().read(trail["actions"]):
             self.step(action)
-        if self._trail is None or self._trail.seen != state["seen"]:
+        if self._trail is None or self._trail.seen != trail["seen"]:
             raise NotPlain("its episode, played again from seed and actions, went another way")
+
+    def _read_trail(self, written: dict[str, Any]) -> Trail:
+        trail = Trail(written["seed"], Reader().read(written["options"]), written["start"])
+        trail.actions, trail.seen = Reader().read(written["actions"]), written["seen"]
+        return trail
 
     def _follow(self, action: Any, observation: Any, reward: Any, over: bool) -> None:
         trail = self._trail

@@ -40,8 +40,13 @@ def take(found: list[Any], constant: tuple[str, ...] = ()) -> list[dict[str, Any
     Errors:
         NotPlain naming the attribute that has no plain form.
     """
+    return told(found, constant)[0]
+
+
+def told(found: list[Any], constant: tuple[str, ...] = ()) -> tuple[list[dict[str, Any]], bool]:
+    """What :func:`take` takes, and whether any levels of the same make can be put there, see :class:`Writer`."""
     writer = Writer(owners=tuple(found))
-    return [_take(level, writer, (*CONSTANT, *constant)) for level in found]
+    return [_take(level, writer, (*CONSTANT, *constant)) for level in found], writer.sure
 
 
 def put(found: list[Any], taken: list[dict[str, Any]], constant: tuple[str, ...] = ()) -> None:
@@ -60,18 +65,33 @@ def put(found: list[Any], taken: list[dict[str, Any]], constant: tuple[str, ...]
         raise NotPlain("it did not reach the state that it was given")
 
 
-def scalars(env: Any) -> list[dict[str, Any]]:
-    """The numbers and generators of every level, which an episode may depend on beside its seed."""
-    writer = Writer()
-    return [{k: writer.write(v, k) for k, v in _attributes(x, CONSTANT) if _told_briefly(v)} for x in levels(env)]
+def start(env: Any) -> list[dict[str, Any]]:
+    """What an episode may depend on beside its seed: all of every wrapper, numbers and generators of the environment."""
+    found = levels(env)
+    return [*(_start(level, tuple(found)) for level in found[:-1]), _scalars(found[-1])]
 
 
-def put_scalars(env: Any, taken: list[dict[str, Any]]) -> None:
-    """Moves numbers and generators back; see :func:`scalars`."""
-    reader = Reader()
+def put_start(env: Any, taken: list[dict[str, Any]]) -> None:
+    """Moves wrappers, numbers and generators back; see :func:`start`."""
     for level, state in zip(levels(env), taken, strict=True):
-        for name, written in state.items():
+        reader = Reader()
+        if "scalars" not in state:
+            _put(level, state, reader, CONSTANT)
+            continue
+        for name, written in state["scalars"].items():
             setattr(level, name, reader.read(written, vars(level).get(name), name))
+
+
+def _start(level: Any, owners: tuple[Any, ...]) -> dict[str, Any]:
+    try:
+        return _take(level, Writer(owners), CONSTANT)
+    except NotPlain:
+        return _scalars(level)
+
+
+def _scalars(level: Any) -> dict[str, Any]:
+    writer = Writer()
+    return {"scalars": {k: writer.write(v, k) for k, v in _attributes(level, CONSTANT) if _told_briefly(v)}}
 
 
 def same(a: Any, b: Any) -> bool:

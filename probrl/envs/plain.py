@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import pathlib
 import random
@@ -20,6 +21,8 @@ PLAIN = (type(None), bool, int, float, str, bytes)
 FIXED = (type, types.ModuleType, np.ufunc, np.dtype, pathlib.PurePath, re.Pattern, range, slice, logging.Logger)
 SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 DICTS: dict[str, type] = {"dict": dict, "ordered": OrderedDict}
+HEAP = 1 << 9  # CPython's flag of a class made by a class statement
+LARGEST = 32  # bytes of an instance with a dict and a list of weak references; more hides something else
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 
@@ -34,7 +37,11 @@ class Writer:
     nobody moves (functions, classes, spaces, compiled models) is only named: :class:`Reader` leaves it as it finds it.
 
     Args:
-        owners: objects whose bound methods may occur.
+        owners: objects that may occur, and their bound methods, and are only named.
+
+    Attributes:
+        sure: whether any object of the same make can be given what was written. Objects of a user's classes are written
+            by their attributes, and an object of that class must stand in the same place.
 
     Example:
         >>> Reader().read(Writer().write({"x": [1, 2.5, None]}))
@@ -42,7 +49,7 @@ class Writer:
     """
 
     def __init__(self, owners: tuple[object, ...] = ()) -> None:
-        self._owners = owners
+        self._owners, self.sure = owners, True
         self._seen: dict[int, int] = {}
         self._alive: list[object] = []  # an id is of an object only while that object lives
         self._memory: dict[int, object] = {}  # who owns which numbers
@@ -55,6 +62,9 @@ class Writer:
             return {"scalar": _tensor(np.array(value), path)}
         if name := fixed(value, self._owners):
             return {"fixed": name}
+        for i, owner in enumerate(self._owners):
+            if value is owner:
+                return {"owner": i}
         if id(value) in self._seen:
             return {"again": self._seen[id(value)]}
         self._seen[id(value)] = len(self._seen)
@@ -94,6 +104,16 @@ class Writer:
             return {"torch_generator": value.get_state()}
         if (state := simulators.taken(value)) is not None:
             return {"simulator": self.write(state, path)}
+        return self._object(value, path)
+
+    def _object(self, value: Any, path: str) -> Any:
+        kind = type(value)
+        self.sure = False
+        if isinstance(value, enum.Enum):
+            return {"enum": value.name, "class": kind.__qualname__}
+        if _transparent(kind):
+            inside = {k: self.write(v, f"{path}.{k}") for k, v in list(vars(value).items())}
+            return {"object": inside, "class": kind.__qualname__}
         raise NotPlain(f"{path} is a {type(value).__name__}")
 
     def _owned_once(self, array: np.ndarray[Any, Any], path: str) -> None:
@@ -124,6 +144,8 @@ class Reader:
             return current
         if tag == "again":
             return self._made[content]
+        if tag == "owner":
+            return current
         place = len(self._made)
         self._made.append(None)
         value = self._made[place] = self._mutable(tag, written, current, path, place)
@@ -155,6 +177,8 @@ class Reader:
             for owner, x in zip(_spaces(current), content, strict=True):
                 owner._np_random = self.read(x, owner._np_random)
             return current
+        if tag in ("enum", "object"):
+            return self._object(tag, written, current, path, place)
         if tag == "simulator":
             simulators.put(current, self.read(content), path)
             return current
@@ -184,6 +208,20 @@ class Reader:
             return current
         raise NotPlain(f"{path} was written as {tag!r}, which nobody here can read")
 
+    def _object(self, tag: str, written: dict[str, Any], current: Any, path: str, place: int) -> Any:
+        kind, content = type(current), written[tag]
+        if kind.__qualname__ != written["class"]:
+            raise NotPlain(f"{path} was a {written['class']}, here it is a {kind.__qualname__}")
+        if tag == "enum":
+            return kind[content]
+        self._made[place] = current
+        inside = vars(current)
+        for name in inside.keys() - content.keys():
+            del inside[name]
+        for name, x in content.items():
+            inside[name] = self.read(x, inside.get(name), f"{path}.{name}")
+        return current
+
     def _each(self, content: list[Any], current: Any, path: str) -> list[Any]:
         now = list(current) if isinstance(current, (list, tuple, deque)) else []
         now += [None] * (len(content) - len(now))
@@ -192,7 +230,6 @@ class Reader:
 
 def fixed(value: Any, owners: tuple[object, ...] | None) -> str | None:
     """The name of something that is made once and never moved, or None; ``owners=None`` allows every bound method."""
-    kind = f"{type(value).__module__}.{type(value).__name__}"
     if isinstance(value, types.FunctionType):
         return f"function {value.__qualname__}" if _closed_over_constants(value) else None
     if isinstance(value, types.MethodType):
@@ -201,6 +238,7 @@ def fixed(value: Any, owners: tuple[object, ...] | None) -> str | None:
     if isinstance(value, types.BuiltinFunctionType):
         known = value.__self__ is None or isinstance(value.__self__, (types.ModuleType, type))
         return f"function {value.__qualname__}" if known else None
+    kind = f"{getattr(type(value), '__module__', '')}.{type(value).__name__}"
     if isinstance(value, FIXED):
         return f"{kind} {getattr(value, '__name__', value)}"
     if isinstance(value, gymnasium.envs.registration.EnvSpec):
@@ -217,6 +255,13 @@ def _closed_over_constants(function: types.FunctionType) -> bool:
         if not (type(content) in PLAIN or isinstance(content, (np.generic, *FIXED)) or fixed(content, ())):
             return False
     return True
+
+
+def _transparent(kind: type) -> bool:
+    """Whether all that an instance holds is in its attributes: a class written in Python, from classes like it."""
+    written_in_python = all(cls is object or cls.__flags__ & HEAP for cls in kind.__mro__)
+    slots = any(vars(cls).get("__slots__") for cls in kind.__mro__)
+    return written_in_python and not slots and hasattr(kind, "__dict__") and kind.__basicsize__ <= LARGEST
 
 
 def _tensor(array: np.ndarray[Any, Any], path: str) -> torch.Tensor:

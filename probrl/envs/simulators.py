@@ -13,7 +13,7 @@ WINDOWS = ("pygame", "glfw", "gymnasium.envs.mujoco.mujoco_rendering")  # what i
 
 def fixed(value: Any) -> str | None:
     """The name of a part that its constructor makes and no step moves, or None."""
-    module, name = type(value).__module__ or "", type(value).__name__
+    module, name = _module(value), type(value).__name__
     if module.startswith(WINDOWS):
         return f"{module}.{name}"
     if module.startswith("mujoco") and name == "MjModel":
@@ -58,8 +58,12 @@ def put(current: Any, state: dict[str, Any], path: str) -> None:
         arrays[name][...] = array
 
 
+def _module(value: Any) -> str:
+    return getattr(type(value), "__module__", None) or ""  # some wrapped C++ classes have none
+
+
 def _is_mujoco(value: Any) -> bool:
-    return (type(value).__module__ or "").startswith("mujoco") and type(value).__name__ == "MjData"
+    return _module(value).startswith("mujoco") and type(value).__name__ == "MjData"
 
 
 def _arrays(data: Any) -> dict[str, np.ndarray[Any, Any]]:
