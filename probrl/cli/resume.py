@@ -49,6 +49,8 @@ def resume(words: list[str]) -> None:
             progress=chosen.progress,
         )
     print(f"{agent.timesteps} of {agent.goal} steps, kept in {chosen.run}")
+    if agent.settings.eval_episodes:
+        print(agent.evaluate(episodes=agent.settings.eval_episodes))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from probrl.algorithms import Declaration
@@ -51,7 +52,7 @@ class Declared:
         """Every update, in the order in which it runs."""
         return self.declaration.program
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A hash of the equations that it learns by."""
         return str(self.equations.digest)

@@ -9,11 +9,13 @@ import math
 import os
 import platform
 import tempfile
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from probrl.errors import DataError
+from probrl.training.guide import guide
 
 EXPLANATIONS = (
     "config.json", "README.md", "equations.tex", "equations.txt", "equations.png", "metrics.jsonl", "metrics.csv",
@@ -40,13 +42,16 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 def versions() -> dict[str, str]:
     """What this runs on: Python and the packages that decide the numbers."""
-    found = {"python": platform.python_version()}
-    for package in ("probrl", "torch", "numpy", "gymnasium", "pixyz", "sympy"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+    packages = ("probrl", "torch", "numpy", "gymnasium", "pixyz", "sympy")
+    return {"python": platform.python_version(), **{package: _version(package) for package in packages}}
+
+
+@cache  # three milliseconds each, and every checkpoint says them
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def new_folder(path: str | Path) -> Path:
@@ -174,7 +179,8 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def explain(folder: Path, config: dict[str, Any], latex: str, text: str) -> None:
-    """Writes what is run: ``config.json``, ``equations.tex`` and ``equations.txt``."""
+    """Writes what is run: ``README.md``, ``config.json``, ``equations.tex`` and ``equations.txt``."""
+    write_atomic(folder / "README.md", guide(folder, config, latex))
     write_atomic(folder / "config.json", json.dumps(config, indent=2, default=str) + "\n")
     write_atomic(folder / "equations.tex", latex + "\n")
     write_atomic(folder / "equations.txt", text + "\n")
