@@ -27,7 +27,7 @@ def read_config(path: str, algorithm: str, known: Iterable[str]) -> dict[str, An
     """
     content = _content(path)
     if "digest" in content and "hyper_parameters" in content:
-        content = _of_a_run(path, content)
+        content = _of_a_run(path, content, set(known))
     found: dict[str, Any] = {}
     names = {*known, "algorithm"}
     for key, value in _flat(content, algorithm):
@@ -94,11 +94,12 @@ def _flat(content: dict[str, Any], algorithm: str) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _of_a_run(path: str, content: dict[str, Any]) -> dict[str, Any]:
+def _of_a_run(path: str, content: dict[str, Any], known: set[str]) -> dict[str, Any]:
     """What a run folder says of itself, as flags that make such a run again."""
     try:
-        name, own = content["algorithm"]["name"], list(content.get("parts", ()))
-        settings = {key: value for key, value in content["settings"].items() if value is not None}
+        name = content["algorithm"]["name"]
+        settings = {key: value for key, value in content["settings"].items() if value not in (None, [], {})}
+        own = [*content.get("parts", ()), *(key for key in settings if key not in known)]
         flags = {"algorithm": name, "env_id": content["env"], **settings, **content["hyper_parameters"]}
     except (KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} is damaged: it does not say what its run was") from None

@@ -10,9 +10,8 @@ from probrl.cli.choosing import Choice, choose, usage
 from probrl.training import Agent, Settings
 from probrl.training.settings import whole_number
 
-OWN = ("run", "checkpoint_interval")  # settings that the command has flags of its own for
+OWN = ("run", "plot")  # settings that the command has flags of its own for
 RUNNING = tuple(f.name for f in dataclasses.fields(Settings) if f.name not in OWN)
-CHECKPOINTS = 20  # in a run, where nothing else is said: at most a twentieth is lost
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Train:
         run: the folder; without it one under runs, named after environment, algorithm, seed and time.
         config: a file with flags, .toml or .json; the config.json of a run makes such a run again. Flags override it.
         tuned: whether hyper-parameters that are not given are those that suit the environment.
-        checkpoint_interval: steps of the environment from one checkpoint to the next; without it a twentieth of all.
+        plot: whether the run folder gets pictures of its equations and its learning curves, where matplotlib is there.
     """
 
     env_id: str = "CartPole-v1"
@@ -33,7 +32,7 @@ class Train:
     run: str | None = None
     config: str | None = None
     tuned: bool = True
-    checkpoint_interval: int | None = None
+    plot: bool = True
 
 
 def train(words: list[str]) -> None:
@@ -44,10 +43,8 @@ def train(words: list[str]) -> None:
     choice = choose(Train, words, "train", RUNNING)
     options = choice.options
     whole_number("total-timesteps", options.total_timesteps)
-    every = options.checkpoint_interval
-    every = max(options.total_timesteps // CHECKPOINTS, 1) if every is None else every
     folder = options.run or folder_for(choice)
-    settings = Settings(**choice.settings, run=folder, checkpoint_interval=every)
+    settings = Settings(**choice.settings, run=folder, plot=options.plot)
     if settings.tensorboard:
         from probrl.training.tensorboard import TensorBoard
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Callback = Callable[["OnPolicyTrainer"], bool | None]
 
 BEST_SEED = 2_000_003  # added to the agent's: neither what it learned from nor what ``agent.evaluate`` plays
+WORTH_A_PICTURE = 10.0  # seconds of learning
 WINDOW = 100  # finished episodes that the environments remember
 
 
@@ -199,6 +200,10 @@ def built_in(agent: Agent) -> list[Callback]:
         found.append(TensorBoard())
     if agent.folder is not None and settings.checkpoint_interval is not None:
         found.append(Checkpoint(settings.checkpoint_interval))
+    if agent.folder is not None and settings.plot is not False:
+        from probrl.training.portrait import Portrait
+
+        found.append(Portrait(0.0 if settings.plot else WORTH_A_PICTURE))
     return found
 
 

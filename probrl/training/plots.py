@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def learning_curve(rows: Sequence[Row], title: str, path: Path) -> Path:
             axes.plot(*series(rows, "eval_return"), "o-", markersize=3, linewidth=1, label="evaluation")
             axes.legend(fontsize=7, frameon=False)
         _dress(axes, name)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(title, fontsize=9, y=1 - 0.1 / figure.get_size_inches()[1])
     return _write(figure, path)
 
 
@@ -123,8 +124,7 @@ def compare(runs: Sequence[Run], metric: str, path: Path) -> Path:
             text = label if len(curves) == 1 else f"{label} ({len(curves)} runs)"
             [line] = axes.plot(found.steps, found.mean, linewidth=1.4, label=text)
             axes.fill_between(found.steps, found.low, found.high, color=line.get_color(), alpha=0.2, linewidth=0)
-        _dress(axes, metric)
-        axes.set_title(env, fontsize=9)
+        _dress(axes, f"{env}: {metric}")
         axes.legend(fontsize=7, frameon=False)
     return _write(figure, path)
 
@@ -142,21 +142,24 @@ def _figure(columns: int, lines: int, height: float) -> Any:
     except ImportError as error:
         raise MissingExtraError("a picture needs matplotlib: pip install 'probrl[plot]'") from error
     # a figure of its own, without pyplot: nothing is left behind in the process, and no window can open
-    return Figure(figsize=(3.2 * columns, height * lines), layout="constrained")
+    figure = Figure(figsize=(3.2 * columns, height * lines))
+    # fixed margins: a layout engine draws everything several times
+    width, tall = figure.get_size_inches()
+    figure.subplots_adjust(0.5 / width, 0.45 / tall, 1 - 0.2 / width, 1 - 0.55 / tall, wspace=0.25, hspace=1.0 / height)
+    return figure
 
 
 def _dress(axes: Any, name: str) -> None:
+    from matplotlib.ticker import EngFormatter
+
     axes.set_title(name.replace("_", " "), fontsize=8)
     axes.set_xlabel("steps", fontsize=7)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3, linewidth=0.5)
-    axes.ticklabel_format(axis="x", style="sci", scilimits=(0, 4))
-    axes.xaxis.get_offset_text().set_fontsize(7)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20k, 1M
 
 
 def _write(figure: Any, path: Path) -> Path:
-    import io
-
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     write_atomic(path, picture.getvalue())

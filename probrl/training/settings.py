@@ -37,6 +37,8 @@ class Settings:
         stop_at: the mean return at which learning ends: of the newest evaluation where there are any, else of the last
             hundred episodes of the learning; None is none.
         tensorboard: whether the run folder gets a log for TensorBoard.
+        plot: whether the run folder gets pictures of its equations and its learning curves, where matplotlib is
+            installed; None draws them after a learning of ten seconds or more, since they take one or two.
         vectorization: how the copies of the environment step: "native", "sync", "async", or "auto", the fastest of
             them for environments that are cheap.
         wrappers: callables from an environment to an environment, applied to each copy in this order.
@@ -57,6 +59,7 @@ class Settings:
     eval_episodes: int = 20
     stop_at: float | None = None
     tensorboard: bool = False
+    plot: bool | None = None
     vectorization: str = "auto"
     wrappers: Sequence[Wrapping] = ()
     env_kwargs: Mapping[str, Any] | None = None

@@ -9,7 +9,7 @@ import pytest
 from probrl.cli import main
 from probrl.cli.arguments import UsageError, flags_of, parse
 
-QUICK = ["--num-envs", "2", "--num-steps", "8", "--update-epochs", "1", "--eval-episodes", "0"]
+QUICK = ["--num-envs", "2", "--num-steps", "8", "--update-epochs", "1", "--no-plot", "--eval-episodes", "0"]
 
 
 def run(capsys, *words):
