@@ -104,9 +104,9 @@ class OnPolicyTrainer:
         agent, update = self.agent, self.agent.update
         try:
             rollout = self.collector.collect()
-        except NonFiniteError as error:
+        except NonFiniteError:
             refuse_broken(agent)  # what a broken policy says is no fault of the environment's
-            raise NonFiniteError(f"{error}, which began at step {agent.timesteps}") from error
+            raise
         update.progress = progress
         metrics = update(agent.normalization.rollout(rollout.columns(agent.settings.device)))
         agent.iteration += 1
