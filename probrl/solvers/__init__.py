@@ -10,10 +10,10 @@ from probrl.solvers.heun import Heun
 from probrl.solvers.midpoint import Midpoint
 from probrl.solvers.rk4 import RK4
 from probrl.solvers.schedule import Schedule
-from probrl.solvers.scheme import Scheme, advance, solve
+from probrl.solvers.scheme import Scheme, advance, of_step, solve
 from probrl.solvers.stochastic_heun import StochasticHeun
 
 __all__ = [
     "DDIM", "DPM", "RK4", "Adaptive", "Euler", "EulerMaruyama", "Heun", "Midpoint", "Schedule", "Scheme", "Solver",
-    "StochasticHeun", "advance", "ancestral", "own_times", "solve",
+    "StochasticHeun", "advance", "ancestral", "of_step", "own_times", "solve",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +44,12 @@ class Solver:
     def stochastic(self) -> bool:
         """Whether a step adds noise."""
         return False
+
+    @property
+    def said(self) -> str:
+        """What it is, for a page: its name, its steps, and what differs from what is usual."""
+        other = [f for f in fields(self) if f.name != "steps" and getattr(self, f.name) != f.default]
+        return ", ".join([f"{type(self).__name__} {self.steps}", *(f"{f.name} {getattr(self, f.name)}" for f in other)])
 
     def __post_init__(self) -> None:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:

@@ -8,11 +8,19 @@ Only ``+`` and ``*`` touch the state, so the same step runs on tensors and on fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from probrl.solvers.schedule import Array
+
+Pick = Callable[[Array], Any]  # the number of one step, or a formula that looks it up
+
+
+def of_step(step: int) -> Pick:
+    """Picks the numbers of one step."""
+    return lambda numbers: float(numbers[step])
 
 
 @dataclass(frozen=True)
@@ -22,11 +30,11 @@ class Row:
     state: Array
     predictions: tuple[Array, ...] = ()
 
-    def at(self, step: int, x: Any, predictions: Sequence[Any]) -> Any:
+    def at(self, pick: Pick, x: Any, predictions: Sequence[Any]) -> Any:
         """The combination at one step; terms without weight are left out."""
-        total = _times(float(self.state[step]), x)
+        total = _times(pick(self.state), x)
         for weights, m in zip(self.predictions, predictions, strict=False):
-            term = _times(float(weights[step]), m)
+            term = _times(pick(weights), m)
             total = term if total is None else total if term is None else total + term
         return 0 * x if total is None else total
 
@@ -71,55 +79,49 @@ class Taken:
     """What a step gave: its mean, the scale of its noise, and where the model was asked for what."""
 
     mean: Any
-    scale: float
+    scale: Any
     points: tuple[Any, ...]
     predictions: tuple[Any, ...]
 
 
-def advance(
-    scheme: Scheme, step: int, x: Any, field: Callable[[int, int, Any], Any], past: Sequence[Any] = ()
-) -> Taken:
+def advance(scheme: Scheme, pick: Pick, x: Any, field: Callable[[int, Any], Any], past: Sequence[Any] = ()) -> Taken:
     """One step from a state, before noise.
 
     Args:
         scheme: the solver's numbers.
-        step: which one.
+        pick: those of the step, see :func:`of_step`.
         x: the state: a tensor or a formula.
-        field: the target at a point, by step and stage: ``field(step, stage, point)``.
+        field: the target at a point, by stage.
         past: the first predictions of earlier steps, the newest first.
     """
-    points, predictions = [x], [field(step, 0, x)]
+    points, predictions = [x], [field(0, x)]
     for i, row in enumerate(scheme.points, start=1):
-        points.append(row.at(step, x, predictions))
-        predictions.append(field(step, i, points[-1]))
-    mean = scheme.final.at(step, x, [*predictions, *past])
-    scale = 0.0 if scheme.scale is None else float(scheme.scale[step])
-    return Taken(mean, scale, tuple(points), tuple(predictions))
+        points.append(row.at(pick, x, predictions))
+        predictions.append(field(i, points[-1]))
+    mean = scheme.final.at(pick, x, [*predictions, *past])
+    return Taken(mean, 0.0 if scheme.scale is None else pick(scheme.scale), tuple(points), tuple(predictions))
 
 
 def solve(
     scheme: Scheme, x: Any, field: Callable[[int, int, Any], Any], noise: Callable[[int, Any], Any]
-) -> list[tuple[Any, Taken]]:
-    """All steps: each state before a step with what the step gave; the last entry's successor ends the list.
+) -> Iterator[tuple[Any, Taken]]:
+    """All steps, one after the other: the state after each, and what the step was.
 
     Args:
         scheme: the solver's numbers.
         x: the first state.
-        field: see :func:`advance`.
-        noise: by step and state, standard normal noise of the state's shape; asked only where the scale is not 0.
-
-    Returns:
-        Pairs of the state after each step and what the step was.
+        field: the target at a point, by step and stage.
+        noise: by step and mean, standard normal noise of the state's shape; asked only where the scale is not 0.
     """
     past: list[Any] = []
-    passed = []
     for k in range(scheme.steps):
-        taken = advance(scheme, k, x, field, past)
+        taken = advance(scheme, of_step(k), x, partial(field, k), past)
         x = taken.mean if taken.scale == 0 else taken.mean + taken.scale * noise(k, taken.mean)
         past = [taken.predictions[0], *past][: scheme.memory]
-        passed.append((x, taken))
-    return passed
+        yield x, taken
 
 
-def _times(weight: float, x: Any) -> Any:
-    return None if weight == 0 else x if weight == 1 else weight * x
+def _times(weight: Any, x: Any) -> Any:
+    if isinstance(weight, float) and weight in (0.0, 1.0):
+        return x if weight else None
+    return weight * x
