@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,21 +13,21 @@ from probrl.training.acting import chooser, sampler
 from probrl.training.catalogue import check_hyper_parameters, own_parts
 from probrl.training.declared import Declared
 from probrl.training.evaluation import Evaluation, play, summarise
+from probrl.training.kept import fill
 from probrl.training.normalization import Normalization
 from probrl.training.observing import one_or_many, to_tensors
-from probrl.training.run import Metrics
 from probrl.training.settings import Settings, computing_with, whole_number
+from probrl.training.stored import Stored
 
 if TYPE_CHECKING:
     from probrl.training.callbacks import Callback
-    from probrl.training.collector import Collector
     from probrl.training.on_policy import OnPolicyTrainer
 
 PARTS = ("actor", "critic", "loss")  # what a user may hand over in place of what is declared
 EVALUATION_SEED = 1_000_003  # added to the agent's own: episodes that it has not learned from
 
 
-class Agent(Declared):
+class Agent(Declared, Stored):
     """Acts, learns, prints what it learns by, and is saved. Made by ``pr.PPO(env, ...)`` and by ``pr.load(path)``.
 
     Args:
@@ -39,12 +38,8 @@ class Agent(Declared):
         parts: the user's own ``actor``, ``critic`` or ``loss`` in place of the declared ones.
 
     Attributes:
-        metrics: the rows of numbers of all learning so far.
-        folder: the run folder, or None.
-        goal: how many steps there will be when the learning that goes on, or went on last, is over; None before.
-        timesteps: how many steps of the environment it has learned from.
-        iteration: how many rollouts it has learned from.
         normalization: what is done to observations and rewards before it looks at them.
+        metrics, folder, timesteps, iteration: what it has done so far, see :class:`probrl.training.stored.Stored`.
     """
 
     def __init__(
@@ -55,6 +50,7 @@ class Agent(Declared):
         spaces: Spaces | None = None,
         parts: dict[str, Any] | None = None,
     ) -> None:
+        Stored.__init__(self)
         self.algorithm, self.env, self.settings = algorithm, env, settings or Settings()
         check_hyper_parameters(algorithm)
         self.parts = own_parts(parts or {})
@@ -67,14 +63,6 @@ class Agent(Declared):
         for network in self.networks().values():
             network.to(self.settings.device)
         self.normalization = Normalization(algorithm, self.spaces.observation)
-        self.metrics = Metrics()
-        self.folder: Path | None = None
-        self.timesteps = self.iteration = 0
-        self.goal: int | None = None
-        self.learning, self.saved_as = False, None  # type: bool, dict[str, str] | None
-        self.collector: Collector | None = None
-        self.callbacks: list[Callback] = []
-        self.kept: dict[str, Any] = {}  # of a checkpoint, until it is needed
         self._update: Any = None
         self._backend: str | None = None  # that a checkpoint was made with
         self._trainer: OnPolicyTrainer | None = None
@@ -100,7 +88,8 @@ class Agent(Declared):
         if self._environments is None:
             if self.env is None:
                 raise EnvironmentError("this agent has no environment: hand one over, as in load(path, env=...)")
-            self._environments = make(self.env, self.algorithm.num_envs if repeatable(self.env) else None)
+            copies = self.algorithm.num_envs if repeatable(self.env) else None
+            self._environments = make(self.env, copies, **self.settings.making)
         return self._environments
 
     @property
@@ -121,7 +110,7 @@ class Agent(Declared):
         backend = self._backend or self.settings.backend  # what "auto" chose for a run is not decided again
         self._update = self.program.compile(backend=backend, seed=self.settings.seed, updates=updates)
         if self.kept.get("update"):
-            self._update.load_state_dict(self.kept.pop("update"))
+            fill(self._update, self.kept.pop("update"))
 
     @property
     def backend(self) -> str | None:
@@ -206,7 +195,7 @@ class Agent(Declared):
         if source is None:
             raise EnvironmentError("this agent has no environment: hand one over, as in evaluate(env='CartPole-v1')")
         own = source is self.env and not repeatable(source)
-        environments = self.environments if own else make(source, min(episodes, 32) if repeatable(source) else None)
+        environments = self.environments if own else self._other_environments(source, episodes)
         if environments.spaces != self.spaces:
             raise EnvironmentError(f"{environments.name} has other spaces than the agent: {environments.spaces}")
         choose = self.chooser() if deterministic else lambda seen: self.sampler()(seen)[0]
@@ -221,6 +210,29 @@ class Agent(Declared):
                 environments.close()
         return summarise(returns, lengths, deterministic)
 
+    def _other_environments(self, source: EnvLike, episodes: int) -> Environments:
+        """Environments for an evaluation: made like those that it learns in, if they are the same."""
+        how, copies = self.settings.making, min(episodes, 32)
+        if source is not self.env and source != self.env:
+            how = {"wrappers": self.settings.wrappers if of_copies(source) else ()}
+        elif how["vectorization"] == "async":
+            copies = min(episodes, self.algorithm.num_envs)  # no more processes than it learns with
+        return make(source, copies if repeatable(source) else None, **how)
+
+    def close(self) -> None:
+        """Frees the environments that it learned in and ends their processes; learning again goes on in new ones."""
+        if self.collector is not None:
+            self.kept["collector"], self.collector = self.collector.state(), None
+        environments, self._environments, self._trainer = self._environments, None, None
+        if environments is not None:
+            environments.close()
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     def sampler(self) -> Callable[..., Any]:
         """One call per step: observations to actions and their log-probabilities."""
         if self._sample is None:
@@ -232,42 +244,3 @@ class Agent(Declared):
         if self._choose is None:
             self._choose = chooser(self.actor, self.encoder, self.normalization.observe)
         return self._choose
-
-    # --- where it is kept --------------------------------------------------------------------------------------
-    def save(self, path: str | Path) -> Path:
-        """Writes weights, optimiser, equations and metrics to a folder; an older checkpoint in it is replaced.
-
-        Errors:
-            CheckpointError if the folder holds something else, which is left as it was.
-        """
-        from probrl.training import checkpoint
-
-        return checkpoint.save(self, path)
-
-    def keep_in(self, path: str | Path) -> Path:
-        """Makes a new run folder, explains the run in it, and writes metrics there as they come.
-
-        Errors:
-            DataError if the folder exists and is not empty.
-        """
-        from probrl.training import checkpoint, lock, run
-
-        folder = run.new_folder(path)
-        with lock.FolderLock(folder):
-            run.refuse_used(folder)
-            run.explain(folder, checkpoint.configuration(self), self.latex(), self.text())
-            self.metrics.keep_in(folder)
-        self.folder = folder
-        return folder
-
-    def state(self) -> dict[str, Any]:
-        """What else goes on where it stopped, see :mod:`probrl.training.kept`; plain types and tensors."""
-        from probrl.training import kept
-
-        return kept.state_of(self)
-
-    def take_state(self, state: dict[str, Any]) -> None:
-        """Goes on where another one stopped."""
-        from probrl.training import kept
-
-        kept.take(self, state)

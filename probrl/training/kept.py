@@ -40,11 +40,19 @@ def take(agent: Agent, state: Plain) -> None:
         agent._generator.set_state(acting)
     normalization = agent.kept.pop("normalization", None)
     if normalization is not None:
-        agent.normalization.set_state(normalization)  # type: ignore[attr-defined]
+        agent.normalization.set_state(normalization)
     if agent._update is not None and agent.kept["update"]:
-        agent._update.load_state_dict(agent.kept.pop("update"))
+        fill(agent._update, agent.kept.pop("update"))
     elif agent.kept["update"].get("cells"):
         agent.compile(None)  # the policy may read a scalar that is learned
+
+
+def fill(update: Any, saved: Plain) -> None:
+    """Gives a compiled program what it had; the generator of another kind of device starts anew."""
+    own = update.state_dict().get("generator")
+    if own is not None and own.shape != saved["generator"].shape:
+        saved = {**saved, "generator": own}
+    update.load_state_dict(saved)
 
 
 def states(callback: Any) -> list[Any]:

@@ -127,7 +127,7 @@ def read(folder: Path, manifest: dict[str, Any]) -> tuple[dict[str, torch.Tensor
     from safetensors.torch import load
 
     return load(_content(folder, manifest, "weights")), torch.load(
-        io.BytesIO(_content(folder, manifest, "state")), weights_only=True
+        io.BytesIO(_content(folder, manifest, "state")), weights_only=True, map_location="cpu"
     )
 
 
