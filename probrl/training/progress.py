@@ -1,4 +1,4 @@
-"""What a person sees while an agent learns: one live line in a terminal, nothing elsewhere."""
+"""What a person sees while an agent learns: a bar with a table below it in a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 from types import TracebackType
 from typing import Any
 
-HEADLINE = {"episode_return": "return", "episode_length": "length", "steps_per_second": "steps/s"}
-ASIDE = {"timesteps", "iteration", "episodes", "seconds", "progress", "finite", "loss", "grad_norm", "log_ratio"}
-BAR = 34  # columns of the bar, the share and the time that is left
+# what is measured of the episodes comes first, under the words that people use
+FIRST = {"episode_return": "return", "episode_length": "length", "episodes": "episodes", "eval_return": "evaluation"}
+ASIDE = {"timesteps", "iteration", "seconds", "steps_per_second", "progress", "finite", "eval_std", "eval_length"}
+CELL = 30  # columns that a name and its number take
 
 
 class ProgressBar:
-    """A live line with returns, speed, loss terms and the time that is left; silent when not shown.
+    """How far the learning is, its speed, the time that is left, and every metric; silent when not shown.
 
     Args:
         total: steps at which it is full.
@@ -22,59 +23,94 @@ class ProgressBar:
     """
 
     def __init__(self, total: int, done: int = 0, shown: bool | None = None) -> None:
-        self._bar: Any = None
+        self._live: Any = None
+        self._row: dict[str, float] = {}
         if sys.stderr.isatty() if shown is None else shown:
-            self._bar = _rich_bar()
-            self._task = self._bar.add_task("learn", total=total, completed=done, facts="")
+            self._bar = _bar()
+            self._task = self._bar.add_task("learn", total=total, completed=done, speed=0.0)
+            self._console = _console()
+            self._live = _live(self)
 
     def update(self, done: int, row: dict[str, float]) -> None:
         """Shows how far it is, and the newest metrics."""
-        if self._bar is not None:
-            room = self._bar.console.width - BAR
-            self._bar.update(self._task, completed=done, facts=facts(row, room))
+        if self._live is not None:
+            self._row = {**self._row, **row}  # an evaluation stays until the next one
+            self._bar.update(self._task, completed=done, speed=row.get("steps_per_second", 0.0))
+
+    def __rich__(self) -> Any:
+        """The picture of now, asked for by rich a few times a second."""
+        from rich.console import Group
+
+        return Group(self._bar, _table(metrics(self._row), max(self._console.width // CELL, 1)))
 
     def __enter__(self) -> ProgressBar:
-        if self._bar is not None:
-            self._bar.start()
+        if self._live is not None:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._live is not None:
+            self._live.stop()
 
 
-def _rich_bar() -> Any:
+def metrics(row: dict[str, float]) -> dict[str, str]:
+    """The metrics of a row as words, those of episodes first; what is no number yet is left out.
+
+    Example:
+        >>> metrics({"timesteps": 64, "episode_return": 21.3, "policy": 0.0123, "value": 2.0, "eval_return": 1500.0})
+        {'return': '21.3', 'evaluation': '1500.0', 'policy': '0.0123', 'value': '2'}
+    """
+    found = {label: row[name] for name, label in FIRST.items() if not math.isnan(row.get(name, math.nan))}
+    words = {label: f"{value:.0f}" if label == "episodes" else f"{value:.1f}" for label, value in found.items()}
+    rest = {name: value for name, value in row.items() if name not in FIRST and name not in ASIDE}
+    return {**words, **{name.replace("_", " "): f"{value:.3g}" for name, value in rest.items()}}
+
+
+def _bar() -> Any:
     # rich costs a tenth of a second to import, so only who sees the bar pays
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     return Progress(
-        BarColumn(bar_width=16),
+        BarColumn(bar_width=20),
         TaskProgressColumn(),
+        TextColumn("{task.completed:,}/{task.total:,} steps  {task.fields[speed]:,.0f}/s "),
+        TimeElapsedColumn(),
+        TextColumn("<"),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[facts]}"),
-        console=Console(stderr=True),
-        refresh_per_second=4,
     )
 
 
-def facts(row: dict[str, float], room: int) -> str:
-    """The newest metrics as words, as many as there is room for.
+def _console() -> Any:
+    from rich.console import Console
 
-    Example:
-        >>> facts({"episode_return": 21.3, "policy": 0.0123, "value": 2.0}, room=40)
-        'return 21  policy 0.0123  value 2'
-        >>> facts({"episode_return": 21.3, "policy": 0.0123, "value": 2.0}, room=26)
-        'return 21  policy 0.0123'
-    """
-    parts = [f"{label} {row[name]:.0f}" for name, label in HEADLINE.items() if not math.isnan(row.get(name, math.nan))]
-    parts += [f"{name} {value:.3g}" for name, value in row.items() if name not in HEADLINE and name not in ASIDE]
-    line = ""
-    for part in parts:
-        longer = f"{line}  {part}" if line else part
-        if len(longer) > room:
-            break
-        line = longer
-    return line
+    return Console(stderr=True)
+
+
+def _live(shown: Any) -> Any:
+    from rich.live import Live
+
+    return Live(get_renderable=shown.__rich__, console=shown._console, refresh_per_second=4)
+
+
+def _table(words: dict[str, str], columns: int) -> Any:
+    """Names and numbers, filled column by column so that what belongs together stands together."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 1))
+    for _ in range(columns):
+        table.add_column(style="dim", width=19, no_wrap=True, overflow="ellipsis")
+        table.add_column(justify="right", width=9, no_wrap=True)
+    pairs = list(words.items())
+    lines = -(-len(pairs) // columns)
+    for line in range(lines):
+        table.add_row(*(text for pair in pairs[line::lines] for text in pair))
+    return table
