@@ -37,6 +37,7 @@ class Density:
     values: tuple[Expr, ...] | None  # None prints a dot: the distribution itself
     given: tuple[Expr, ...]
     held: bool = False  # whether its parameters pass no gradient
+    how: str = ""  # what else decides its numbers: the solver of a generative model
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Functional:
 
     op: str
     parts: tuple[Density, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The notation of a function that a distribution has: score[mu](x_t, t | s)."""
+
+    op: str
+    density: Density
+    args: tuple[Expr, ...]
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Itself:
     x: Expr
 
 
-Notation = Apply | Letter | Density | Functional | Drawn | Itself
+Notation = Apply | Letter | Density | Functional | Asked | Drawn | Itself
 
 
 class Head:

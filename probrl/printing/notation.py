@@ -9,8 +9,9 @@ from probrl.expr import definition as d
 from probrl.expr import nodes as n
 from probrl.printing import boxes as b
 from probrl.printing.functions import define, reduces_data
-from probrl.printing.layout import function_name, upright
-from probrl.printing.names import Spelled, in_role, parse
+from probrl.printing.layout import EQUALS, function_name, upright
+from probrl.printing.names import Spelled, in_role, parse, plain
+from probrl.printing.scope import Row
 
 if TYPE_CHECKING:
     from probrl.printing.desk import Desk
@@ -71,19 +72,23 @@ def _(notation: d.Density, node: n.Definition, desk: Desk) -> b.Box:
 
 def density(notation: d.Density, head: Any, desk: Desk, index: int | None = None) -> b.Box:
     """A distribution's name, in its role, over values and conditions; a dot stands for values that are not given."""
-    owner = distribution_of(head, notation, index)
-    name = desk.letters.claim(
-        ("model", owner, notation.name, notation.role),
-        in_role(parse(notation.name), notation.role),
-        "another of that name",
-    )
-    desk.legend.family(name, owner)
-    letter: b.Box = b.Letter(name, desk.leads(owner))
-    if notation.held:
-        letter = b.Bracket(upright("sg"), letter)
+    letter = model(notation, head, desk, index)
     values = (DOT,) if notation.values is None else tuple(desk.outside(v) for v in notation.values)
     given = tuple(desk.outside(g) for g in notation.given)
     return b.Function(letter, (values, given) if given else (values,))
+
+
+def model(notation: d.Density, head: Any, desk: Desk, index: int | None = None) -> b.Box:
+    """A distribution's name, in its role, with what else decides its numbers above it."""
+    owner = distribution_of(head, notation, index)
+    wish = in_role(parse(notation.name), notation.role)
+    key: tuple[Any, ...] = ("model", owner, notation.name, notation.role)
+    if notation.how:
+        wish, key = wish.above(Spelled(rf"\text{{{plain(notation.how)}}}", notation.how)), (*key, notation.how)
+    name = desk.letters.claim(key, wish, "another of that name")
+    desk.legend.family(name, owner)
+    letter: b.Box = b.Letter(name, desk.leads(owner))
+    return b.Bracket(upright("sg"), letter) if notation.held else letter
 
 
 def distribution_of(head: Any, notation: d.Density, index: int | None = None) -> Any:
@@ -106,6 +111,17 @@ def _(notation: d.Functional, node: n.Definition, desk: Desk) -> b.Box:
     if len(parts) == 1:
         return b.Bracket(head, parts[0])
     return b.Function(head, tuple((p,) for p in parts), BARS)
+
+
+@lay_notation.register(d.Asked)
+def _(notation: d.Asked, node: n.Definition, desk: Desk) -> b.Box:
+    head = b.Bracket(upright(notation.op), model(notation.density, node.head, desk))
+    args, given = (tuple(desk.outside(x) for x in group) for group in (notation.args, notation.density.given))
+    asked = b.Function(head, (args, given) if given else (args,))
+    key = ("formula", node)
+    if desk.defines and not desk.asked(key):
+        desk.later(key, lambda: Row(asked, EQUALS, desk.outside(node.body), True))
+    return asked
 
 
 @lay_notation.register(d.Drawn)
