@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,9 +39,13 @@ def copies(
     """
     called: list[str] = [name] if name else []
     made: list[gymnasium.Env] = []
+    here = os.getpid()
 
     def builder(index: int) -> Callable[[], gymnasium.Env]:
         def build() -> gymnasium.Env:
+            if os.getpid() != here:
+                # ctrl-C reaches every process of a terminal: it is for the one that learns, which ends the others
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
             env = _made(maker, index, by_id=name is not None)
             if any(env is other for other in made):
                 raise EnvironmentError(

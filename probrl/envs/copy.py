@@ -71,9 +71,12 @@ class Copy(gymnasium.Wrapper):
         if self._remember:
             simulators.renew(self.env.unwrapped)
         try:
-            observation, info = self.env.reset(seed=seed, options=options)
+            result = self.env.reset(seed=seed, options=options)
         except Exception as error:
             raise self._blame("reset", error) from error
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise self._no_pair()
+        observation, info = result
         self._look(observation)
         if before is not None:
             self._watch(before)
@@ -89,6 +92,7 @@ class Copy(gymnasium.Wrapper):
         before = _shared() if self._watched < WATCHED else None
         try:
             observation, reward, terminated, truncated, _ = result = self.env.step(action)
+            float(reward)
         except Exception as error:
             raise self._blame("step", error) from error
         box = self._box
@@ -193,6 +197,11 @@ class Copy(gymnasium.Wrapper):
     def _where(self) -> str:
         return f"{self._called}: environment {self._index}"
 
+    def _no_pair(self) -> EnvironmentError:
+        return EnvironmentError(
+            f"{self._where()} gave no pair from reset() at step {self._steps}: it returns (observation, info)"
+        )
+
     def _blame(self, call: str, error: Exception) -> EnvironmentError:
         text = " ".join(str(error).split())
         at = f"at step {self._steps}"
@@ -205,7 +214,7 @@ class Copy(gymnasium.Wrapper):
                 "terminated, truncated, info"
             )
         if call == "reset" and ("values to unpack (expected 2" in text or "cannot unpack" in text):
-            return EnvironmentError(f"{self._where()} gave no pair from reset() {at}: it returns (observation, info)")
+            return self._no_pair()
         return EnvironmentError(f"{self._where()} raised {type(error).__name__} in {call}() {at}: {text}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+from gymnasium.vector.async_vector_env import AsyncState
 
 from probrl.errors import EnvironmentError
 
@@ -70,6 +71,7 @@ class ParallelEnv(AsyncVectorEnv):
             lost = [i for i, process in enumerate(self.processes) if not process.is_alive()]
             which = f"environment {lost[0]}" if lost else "an environment"
             code = f" (exit code {self.processes[lost[0]].exitcode})" if lost else ""
+            self._end()
             raise EnvironmentError(f"{self._called}: the process of {which} ended in {call}(){code}") from error
 
     def _raise_if_errors(self, successes: Iterable[bool]) -> None:
@@ -80,7 +82,7 @@ class ParallelEnv(AsyncVectorEnv):
         for index, *_ in errors:
             self.parent_pipes[index].close()
             self.parent_pipes[index] = None  # type: ignore[call-overload]
-        self._state = gymnasium.vector.async_vector_env.AsyncState.DEFAULT
+        self._state = AsyncState.DEFAULT
         index, kind, value, _ = errors[0]
         if issubclass(kind, EnvironmentError):
             raise EnvironmentError(str(value))
@@ -92,12 +94,18 @@ class ParallelEnv(AsyncVectorEnv):
         for process in getattr(self, "processes", []):
             if process.is_alive():
                 process.terminate()
-                process.join()
+            process.join()
+        for pipe in getattr(self, "parent_pipes", []):
+            if pipe is not None:
+                pipe.close()
         self.closed = True
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
-        """Ends the processes: those that answer by asking them, the others by force."""
+        """Ends the processes: by asking them, or by force where one does not listen or a step was interrupted."""
+        if terminate or self._state is not AsyncState.DEFAULT:
+            self._end()
+            return
         try:
-            super().close_extras(timeout=timeout, terminate=terminate)
-        except (EOFError, OSError, EnvironmentError):
+            super().close_extras(timeout=timeout)
+        except (EOFError, OSError):
             self._end()
