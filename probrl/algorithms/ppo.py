@@ -21,7 +21,9 @@ from probrl.program import Fit, Minimize, Prepare, Program, Report
 class PPO:
     """Proximal policy optimisation with generalised advantages, clipping and minibatches.
 
-    Sources: Schulman et al. 2017; the details of Huang et al. 2022, "The 37 implementation details of PPO".
+    Sources: Schulman, Wolski, Dhariwal, Radford and Klimov 2017, "Proximal policy optimization algorithms"; Schulman,
+    Moritz, Levine, Jordan and Abbeel 2016, "High-dimensional continuous control using generalized advantage estimation";
+    Huang, Dossa, Raffin, Kanervisto and Wang 2022, "The 37 implementation details of proximal policy optimization".
 
     Rates, weights and bounds may be formulas, such as ``learning_rate=3e-4 * (1 - pr.progress)``.
 
