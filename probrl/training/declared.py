@@ -8,7 +8,21 @@ from typing import Any
 from probrl.algorithms import Declaration
 from probrl.expr.axes import BATCH
 from probrl.program import Prepare, Program
+from probrl.program.page import write
+from probrl.program.steps import Step
 from probrl.training.normalization import TIME, Normalization
+
+
+class Said(Step):
+    """A line in words on a program's page; nothing runs."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@write.register
+def _(step: Said, to: Any) -> None:
+    to.remark(step.text)
 
 
 class Declared:
@@ -24,8 +38,11 @@ class Declared:
     @property
     def equations(self) -> Any:
         """Everything that runs, as one program to be read: what becomes of observations and rewards, then every update."""
-        found = self.normalization.equations(_axes(self.program)) if self.normalization.active else {}
-        return Program(Prepare(**found), *self.program.steps, act=self.program.act) if found else self.program
+        if not self.normalization.active:
+            return self.program
+        found = self.normalization.equations(_axes(self.program))
+        said = [Said(words) for words in self.normalization.words]
+        return Program(Prepare(**found), *said, *self.program.steps, act=self.program.act)
 
     @property
     def actor(self) -> Any:

@@ -167,6 +167,19 @@ class Normalization:
         return {**found, **self._rewards(axes)}
 
     @property
+    def words(self) -> list[str]:
+        """What the means and variances in the formulas are of."""
+        seen = ["with mean and var of every o before this rollout"] if self.entries else []
+        return [
+            *seen,
+            *(
+                ["where G goes on from one rollout to the next, with var of every G so far, this rollout included"]
+                if self.of_rewards
+                else []
+            ),
+        ]
+
+    @property
     def observe(self) -> Callable[[Any], Any] | None:
         """A function from observations to what the networks see; None where that is the same."""
         if not self.entries:
