@@ -92,9 +92,9 @@ class ParallelEnv(AsyncVectorEnv):
 
     def _end(self) -> None:
         for process in getattr(self, "processes", []):
-            if process.is_alive():
+            if process.pid is not None:  # it was started
                 process.terminate()
-            process.join()
+                process.join()
         for pipe in getattr(self, "parent_pipes", []):
             if pipe is not None:
                 pipe.close()
