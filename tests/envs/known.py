@@ -121,6 +121,14 @@ class Target(Known):
         return np.zeros(1, np.float32), -float((action[0] - 0.5) ** 2), True, False, {}
 
 
+class Cut(gymnasium.Wrapper):
+    """The same environment, but what would terminate is cut: the future is not seen, not absent."""
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, False, terminated or truncated, info
+
+
 class Clock(Known):
     """Counts: the observation is (episode, step), the reward 10 * episode + step; ends after ``lengths`` in turn.
 
