@@ -61,11 +61,13 @@ def write(
         for role, suffix, data in (("weights", "safetensors", tensors), ("state", "pt", buffer.getvalue())):
             digest = hashlib.sha256(data).hexdigest()
             name = f"{role}-{digest[:12]}.{suffix}"
-            write_atomic(folder / name, data)
             files[role] = {"file": name, "sha256": digest}
+            write_atomic(folder / name, data)
         whole = {"kind": KIND, "version": VERSION, **manifest, "files": files}
         write_atomic(folder / MANIFEST, json.dumps(whole, indent=2) + "\n")
     except OSError as error:
+        for name in {entry["file"] for entry in files.values()} - old:
+            (folder / name).unlink(missing_ok=True)  # a full disk has no room for half a checkpoint
         raise CheckpointError(f"{str(folder)!r} cannot be written: {error.strerror or error}") from error
     for name in old - {entry["file"] for entry in files.values()}:
         (folder / name).unlink(missing_ok=True)

@@ -406,6 +406,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(after, tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="cannot be written: No space left on device"):
         agent.learn(640)
     monkeypatch.undo()
+    assert len([*folder.glob("weights-*"), *folder.glob("state-*")]) == 2
     kept = load(folder).timesteps
     assert kept < 640 and kept % 64 == 0
     assert resume(folder).timesteps == 640
