@@ -46,6 +46,7 @@ class Algorithm(Directive):
             "What is trained": trained,
             "What is logged": [table(("name", "what it is"), meanings(agent).items(), literal=1)],
             "Options": [table(("option", "default", "what it is"), options(agent.algorithm, said.fields), literal=2)],
+            "Options that suit an environment": suited(type(agent.algorithm)),
             "Learning curves": curves(Path(self.state.document.settings.env.srcdir), name),
             "Sources": [paragraph(said.sources)],
         }
@@ -102,6 +103,15 @@ def read_docstring(cls: type[Any]) -> Said:
 def options(algorithm: Any, said: dict[str, str]) -> Iterable[tuple[str, str, str]]:
     """The fields of a declaration: name, default, meaning."""
     return [(f.name, str(getattr(algorithm, f.name)), said[f.name]) for f in dataclasses.fields(algorithm) if f.init]
+
+
+def suited(algorithm: type[Any]) -> list[nodes.Node]:
+    """The options that suit a family of environments or one environment better, as a command line says them."""
+    from probrl.cli.listing import suits
+
+    text = suits(algorithm)
+    said = "An option that is not given is the one that suits the environment; tuned=False asks for the defaults above."
+    return [paragraph(said), nodes.literal_block(text, text, language="none")] if text else []
 
 
 def curves(pages: Path, name: str) -> list[nodes.Node]:

@@ -48,9 +48,12 @@ def sentence(thing: Any) -> str:
 def defaults(algorithm: type[Any]) -> str:
     """The defaults of an algorithm, and those that suit a family of environments or one environment better."""
     own = {f.name: f.default for f in dataclasses.fields(algorithm) if f.init}
-    lines = [_filled("default", own)]
-    lines += [_filled(where, values) for where, values in families(algorithm).items()]
-    return "\n".join(lines)
+    return "\n".join(filter(None, [_filled("default", own), suits(algorithm)]))
+
+
+def suits(algorithm: type[Any]) -> str:
+    """What suits a family of environments or one environment better than the defaults; empty if nothing is known."""
+    return "\n".join(_filled(where, values) for where, values in families(algorithm).items())
 
 
 def distributions() -> str:
