@@ -14,6 +14,7 @@ from probrl.training.catalogue import check_hyper_parameters, own_parts
 from probrl.training.declared import Declared
 from probrl.training.evaluation import Evaluation, play, summarise
 from probrl.training.kept import fill
+from probrl.training.fitting import check_actor
 from probrl.training.normalization import Normalization
 from probrl.training.observing import one_or_many, to_tensors
 from probrl.training.settings import Settings, computing_with, whole_number
@@ -60,6 +61,7 @@ class Agent(Declared, Stored):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             self.declaration = algorithm.declare(self.spaces, **self.parts)
+        check_actor(self.actor, self.spaces)
         for network in self.networks().values():
             network.to(self.settings.device)
         self.normalization = Normalization(algorithm, self.spaces.observation)
