@@ -77,11 +77,12 @@ _LATE = {
     "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.restoring",
     "resume": "probrl.training.restoring",
     "callbacks": "probrl.training", "toys": "probrl.data",
+    "Diffusion": "probrl.generative", "Flow": "probrl.generative",
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("paths", "solvers"):  # sympy takes a while
+    if name in ("paths", "solvers", "networks"):  # sympy takes a while
         return import_module(f"probrl.{name}")
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)

@@ -115,7 +115,7 @@ def _(notation: d.Functional, node: n.Definition, desk: Desk) -> b.Box:
 
 @lay_notation.register(d.Asked)
 def _(notation: d.Asked, node: n.Definition, desk: Desk) -> b.Box:
-    head = b.Bracket(upright(notation.op), model(notation.density, node.head, desk))
+    head = b.Bracket(b.Letter(function_name(notation.op)), model(notation.density, node.head, desk))
     args, given = (tuple(desk.outside(x) for x in group) for group in (notation.args, notation.density.given))
     asked = b.Function(head, (args, given) if given else (args,))
     key = ("formula", node)

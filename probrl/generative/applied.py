@@ -1,0 +1,199 @@
+"""A generative model at given conditions: asked for errors, draws, predictions, chains and densities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from probrl.distributions.applied import Applied
+from probrl.distributions.conditional import row_of
+from probrl.errors import ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.axes import Axis, index_axis
+from probrl.expr.base import Expr
+from probrl.expr.operators import fresh_noise, lift
+from probrl.generative import times
+from probrl.generative.chain import Chain, chain_of, drift_at, kernel_at
+from probrl.generative.heads import FlowLogProb, Matching, Predicted, Solved
+from probrl.generative.pieces import event_like
+
+
+class AppliedModel(Applied):
+    """``mu(s)`` of a generative model."""
+
+    __slots__ = ()
+
+    def held(self) -> AppliedModel:
+        """The same model with its parameters held still."""
+        return AppliedModel(self.dist, self.role, self.args, True)
+
+    # --- training ----------------------------------------------------------------------------------------------
+    def matching(
+        self,
+        *values: Any,
+        t: Any = None,
+        noise: Any = None,
+        weight: str | None = None,
+        law: str | None = None,
+        **named: Any,
+    ) -> Expr:
+        r"""The error of the model at a noised value: :math:`w(t) \|m(x_t, t) - \text{target}\|^2`, one number per row.
+
+        Args:
+            values: the data, one per variable.
+            t: the time, in place of a fresh one from ``law``.
+            noise: in place of fresh standard normal noise.
+            weight: the error that is weighted equally at all times: "noise", "velocity", "data", "score", "F", or
+                "likelihood" or "min_snr"; None is the model's own.
+            law: of the time: "uniform", "likelihood", "logit_normal" or "edm"; None is the model's own.
+        """
+        data = self.dist.values_of(self, values, named)
+        x = self.dist.state(data)
+        density: Expr | None = None
+        if t is None:
+            t, density = times.drawn(law or self.dist.law, self.dist.path, self.dist.trained, x)
+        e = self.dist.coupled(x) if noise is None else noise
+        extra = {"t": lift(t), "e": lift(e)}
+        if density is not None:
+            extra["density"] = density
+        if self.dist.drop:
+            extra["keep"] = fresh_noise("uniform", row_of(x)) >= self.dist.drop
+        head = Matching(self.dist, self.role, self.is_held, len(data), weight or self.dist.weight, tuple(extra))
+        return n.Definition(head, (*data, *extra.values(), *self.args))
+
+    # --- predictions -------------------------------------------------------------------------------------------
+    def score(self, x_t: Any, t: Any) -> Expr:
+        """The gradient of the logarithm of the density at a time."""
+        return self._predicted("score", x_t, t)
+
+    def noise(self, x_t: Any, t: Any) -> Expr:
+        """The mean of the noise in x_t."""
+        return self._predicted("noise", x_t, t)
+
+    def data(self, x_t: Any, t: Any) -> Expr:
+        """The mean of the data behind x_t."""
+        return self._predicted("data", x_t, t)
+
+    def velocity(self, x_t: Any, t: Any) -> Expr:
+        """dx/dt of the probability flow."""
+        return self._predicted("velocity", x_t, t)
+
+    def without(self, quantity: str, x_t: Any, t: Any) -> Expr:
+        """A prediction with the conditions dropped, as in training with ``drop``: what guidance leads away from."""
+        return self._predicted(quantity, x_t, t, null=True)
+
+    def _predicted(self, quantity: str, x_t: Any, t: Any, null: bool = False) -> Expr:
+        head = Predicted(self.dist, self.role, self.is_held, quantity, null)
+        return n.Definition(head, (lift(x_t), lift(t), *self.args))
+
+    # --- solving -----------------------------------------------------------------------------------------------
+    def draw(
+        self,
+        count: int | None = None,
+        axis: str | None = None,
+        *,
+        per: Any = None,
+        gradient: str | None = None,
+        solver: Any = None,
+        steps: int | None = None,
+        start: Any = None,
+        grid: Any = None,
+    ) -> Any:
+        """A value that a solver brings from noise to data; gradients pass through its steps.
+
+        Args:
+            count, axis, per: as of every draw.
+            gradient: gradients pass as they are: None.
+            solver: None is the model's own.
+            steps: of that solver.
+            start: the state at t = 1, in place of fresh noise.
+            grid: its own times, falling.
+
+        Returns:
+            An expression; of several variables a tuple of them.
+        """
+        if gradient is not None:
+            raise ExpressionError(f"{self!r}.draw(gradient={gradient!r}): gradients pass through a solver as they are")
+        if (count is None) != (axis is None):
+            raise ExpressionError(
+                f"{self!r}.draw(16, 'k'): the number of draws and the name of the new axis go together"
+            )
+        solver = self.dist.solver_of(solver, steps)
+        ends = self.dist.times(solver, grid)
+        extra = () if axis is None or count is None else ((index_axis(axis), int(count)),)
+        noises = self._noises(solver, extra, per, start is not None)
+        rest = (*(() if start is None else (lift(start),)), *self.args)
+        found = tuple(
+            n.Definition(
+                Solved(self.dist, self.role, self.is_held, None, len(noises), solver, ends, start is not None, i),
+                (*noises, *rest),
+            )
+            for i in range(len(self.dist.shapes))
+        )
+        return found[0] if len(found) == 1 else found
+
+    def _noises(self, solver: Any, extra: tuple[tuple[Axis, int], ...], per: Any, started: bool) -> tuple[Expr, ...]:
+        rows = row_of(lift(per)) if per is not None else row_of(*self.args) if self.args else lift(1.0)
+        like = (
+            event_like(rows, self.dist.shape)
+            if per is not None or self.args
+            else event_like(lift(1.0), self.dist.shape)
+        )
+        first = () if started else (fresh_noise("normal", like, extra),)
+        if not solver.stochastic:
+            return first
+        return (*first, fresh_noise("normal", like, (*extra, (index_axis("step"), solver.steps))))
+
+    def chain(self, solver: Any = None, *, start: Any = None, axis: str = "k", grid: Any = None) -> Chain:
+        """The states of a solver, aligned: x, x_next, t, t_next, drift and scale along an index axis, and x_end."""
+        solver = self.dist.solver_of(solver)
+        noises = self._noises(solver, (), None, start is not None)
+        return chain_of(
+            self, solver, self.dist.times(solver, grid), noises, None if start is None else lift(start), axis
+        )
+
+    def chain_drift(self, chain: Chain) -> Expr:
+        """This model's drift at the states of a chain, under the chain's noise."""
+        return drift_at(self, chain.x, chain.t, chain.solver)
+
+    def kernel(self, x: Any, t: Any, t_next: Any = None, *, solver: Any = None) -> Applied:
+        """The transition from a state: a normal distribution of the next one.
+
+        Args:
+            x: the state.
+            t: its time, or, without ``t_next``, the index of the solver's step.
+            t_next: the next time.
+            solver: None is the model's own, which must be stochastic.
+        """
+        return kernel_at(self, lift(x), lift(t), None if t_next is None else lift(t_next), self.dist.solver_of(solver))
+
+    def log_prob(
+        self, *values: Any, divergence: Any = "exact", solver: Any = None, grid: Any = None, **named: Any
+    ) -> Expr:
+        """The logarithm of the density by the probability flow: a scalar per row.
+
+        Args:
+            values: one per variable.
+            divergence: "exact", or how many Rademacher probes estimate it, the same along a trajectory.
+            solver: a deterministic one with fixed steps; None is RK4 with 20.
+            grid: its own times, rising.
+        """
+        data = tuple(map(_ranked, self.dist.values_of(self, values, named), self.dist.ranks))
+        solver, ends = self.dist.likelihood_of(solver, grid)
+        probes = self.dist.probes_of(divergence)
+        head = FlowLogProb(self.dist, self.role, self.is_held, len(data), solver, ends, probes)
+        if not probes:
+            return n.Definition(head, (*data, *self.args))
+        x = self.dist.state(data, whole=True)
+        probe = fresh_noise("rademacher", x, ((index_axis("probe"), probes),))
+        return n.Definition(head, (probe, *data, *self.args))
+
+    def prob(self, *values: Any, **options: Any) -> Expr:
+        """The density: a scalar per row."""
+        from probrl.expr.operators import exp
+
+        return exp(self.log_prob(*values, **options))
+
+
+def _ranked(x: Expr, rank: int) -> Expr:
+    """A column whose rank is still open, with the rank that a variable has."""
+    return n.Symbol(x.name, rank, x.axes, x.depth) if isinstance(x, n.Symbol) and x.rank is None else x

@@ -1,0 +1,96 @@
+"""A user's network ``net(x_t, t, condition)`` as a formula calls it: conditions one by one, events flat or shaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from probrl.errors import DataError
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Conditioned(nn.Module):
+    """Calls a network with one condition: None, the only one, or a dict of them by name.
+
+    Args:
+        network: ``net(x_t, t, condition)`` with t of shape ``(rows,)``.
+        conditions: the names of the conditions.
+        shapes: the event shape of every variable; of several, the network gets and returns dicts.
+
+    Shapes:
+        x_t is ``(rows, *event)``, or ``(rows, D)`` with the event flat, or with several variables joined.
+
+    Errors:
+        DataError for conditions of different lengths, and for an output that is not shaped like x_t.
+    """
+
+    def __init__(self, network: nn.Module, conditions: tuple[str, ...], shapes: Shapes):
+        super().__init__()
+        self.network, self.conditions, self.shapes = network, conditions, dict(shapes)
+
+    def forward(self, x: Tensor, t: Tensor, *given: Any) -> Tensor:
+        """The prediction at x_t; a last argument beyond the conditions says in which rows they are kept."""
+        conditions = given[: len(self.conditions)]
+        self._refuse_other_lengths(x, conditions)
+        if len(given) > len(self.conditions):
+            conditions = tuple(tree_map(lambda c: _kept(c, given[-1]), c) for c in conditions)
+        condition: Any = None
+        if len(conditions) == 1:
+            condition = conditions[0]
+        elif conditions:
+            condition = dict(zip(self.conditions, conditions, strict=True))
+        if len(self.shapes) > 1:
+            out = self.network(split(x, self.shapes), t, condition)
+            return joined({name: out[name] for name in self.shapes}, self.shapes)
+        shape = next(iter(self.shapes.values()), ())
+        flat = len(shape) > 1 and x.dim() == 2
+        out = self.network(x.unflatten(1, shape) if flat else x, t, condition)
+        out = out.flatten(1) if flat and isinstance(out, Tensor) else out
+        if not isinstance(out, Tensor) or out.shape != x.shape:
+            got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+            raise DataError(
+                f"the network {type(self.network).__name__} gave {got} for x_t of shape {tuple(x.shape)}: a prediction has "
+                "the shape of x_t"
+            )
+        return out
+
+    def _refuse_other_lengths(self, x: Tensor, conditions: tuple[Any, ...]) -> None:
+        for name, condition in zip(self.conditions, conditions, strict=True):
+            for part in condition.values() if isinstance(condition, Mapping) else (condition,):
+                if isinstance(part, Tensor) and part.shape[:1] != x.shape[:1]:
+                    raise DataError(f"the condition '{name}' has {part.shape[0]} rows, and there are {x.shape[0]}")
+
+
+def _kept(condition: Any, keep: Tensor) -> Any:
+    if not isinstance(condition, Tensor):
+        return condition
+    shaped = keep.reshape(-1, *(1,) * (condition.dim() - 1))
+    return torch.where(shaped != 0, condition, torch.zeros((), dtype=condition.dtype, device=condition.device))
+
+
+def split(x: Tensor, shapes: Shapes) -> dict[str, Tensor]:
+    """The variables of a joint vector ``(rows, D)``, each in its shape."""
+    parts = torch.split(x, [size(shape) for shape in shapes.values()], dim=1)
+    return {name: part.reshape(len(x), *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def joined(values: Mapping[str, Tensor], shapes: Shapes) -> Tensor:
+    """Variables ``(rows, *shape)`` as one vector.
+
+    Errors:
+        DataError naming a variable of another shape.
+    """
+    for name, shape in shapes.items():
+        if tuple(values[name].shape[1:]) != shape:
+            raise DataError(f"'{name}' has rows of shape {tuple(values[name].shape[1:])}, and is declared with {shape}")
+    return torch.cat([values[name].flatten(1) for name in shapes], dim=1)
+
+
+def size(shape: tuple[int, ...]) -> int:
+    """How many numbers a shape holds."""
+    return int(torch.Size(shape).numel())

@@ -1,0 +1,89 @@
+"""Solvers on formulas: draws, chains, transition kernels and log-densities, from one step.
+
+A formula is unrolled: each step is a few terms, and the network is called once for each evaluation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr
+from probrl.expr.calculus import divergence, jvp
+from probrl.expr.operators import dot, sqnorm, sum_event
+from probrl.solvers import Scheme, solve
+from probrl.solvers.scheme import Taken
+
+if TYPE_CHECKING:
+    from probrl.generative.heads import FlowLogProb, Solved
+
+
+def ends(head: Solved, noises: tuple[Expr, ...], start: Expr | None, given: tuple[Expr, ...]) -> Expr:
+    """The value that a draw ends at."""
+    *_, (x, _) = passed(head, noises, start, given)
+    return x
+
+
+def passed(
+    head: Any, noises: tuple[Expr, ...], start: Expr | None, given: tuple[Expr, ...]
+) -> Iterator[tuple[Expr, Taken]]:
+    """The states after each step, and what the step was."""
+    dist = head.dist
+    scheme: Scheme = head.solver.scheme(dist.schedule, dist.grid(head.times))
+    coefficients = dist.coefficients(scheme)
+
+    def field(k: int, stage: int, x: Any) -> Any:
+        a, b = (float(c[stage][k]) for c in coefficients)
+        m = dist.raw_at(head.role, head.held, x, n.Number(float(scheme.stages[stage][k]), None), given)
+        return _combined(a, x, b, m)
+
+    def noise(k: int, x: Any) -> Any:
+        return n.At(noises[-1], "step", n.Number(k, None))
+
+    x = start if start is not None else _times(dist.start_scale(scheme), noises[0])
+    return solve(scheme, x, field, noise)
+
+
+def log_density(head: FlowLogProb, values: tuple[Expr, ...], given: tuple[Expr, ...], probe: Expr | None) -> Expr:
+    r"""log p_1(x_1) + int_0^1 div v dt along the probability flow through the values.
+
+    Source:
+        Chen et al. 2018, "Neural ordinary differential equations", theorem 1; Song et al. 2021, appendix D.2; Grathwohl
+        et al. 2019 for the estimator of the divergence.
+    """
+    dist = head.dist
+    scheme: Scheme = head.solver.scheme(dist.schedule, dist.grid(head.times))
+    coefficients = dist.coefficients(scheme)
+    total: Any = 0
+
+    def field(k: int, stage: int, x: Any) -> Any:
+        a, b = (float(c[stage][k]) for c in coefficients)
+        time = n.Number(float(scheme.stages[stage][k]), None)
+        return _combined(a, x, b, dist.raw_at(head.role, head.held, x, time, given, whole=True))
+
+    steps = list(solve(scheme, dist.state(values, whole=True), field, _no_noise))
+    for k, (_, taken) in enumerate(steps):
+        for weights, point, v in zip(scheme.final.predictions, taken.points, taken.predictions, strict=True):
+            if weights[k]:
+                spread = divergence(v, point) if probe is None else dot(probe, jvp(v, {point: probe})).mean("probe")
+                total = total + float(weights[k]) * spread
+    scale = dist.start_scale(scheme, reverse=True)
+    x = steps[-1][0]
+    count = sum_event(0 * x + 1)
+    return -0.5 * sqnorm(_times(1 / scale, x)) - count * (math.log(scale) + 0.5 * math.log(2 * math.pi)) + total
+
+
+def _no_noise(k: int, x: Any) -> Any:
+    raise AssertionError("a likelihood goes along the flow, which has no noise")
+
+
+def _combined(a: float, x: Any, b: float, m: Any) -> Any:
+    if a == 0:
+        return _times(b, m)
+    return _times(a, x) + _times(b, m)
+
+
+def _times(weight: float, x: Any) -> Any:
+    return x if weight == 1 else weight * x

@@ -1,0 +1,268 @@
+"""The tensor side of a generative model: samples by its solver, log-densities along its flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from probrl.errors import DataError, ExpressionError
+from probrl.expr import nodes as n
+from probrl.expr.axes import BATCH
+from probrl.generative.conditioned import joined, split
+from probrl.solvers import Adaptive, Scheme, solve
+
+
+class Tensors:
+    """Sampling and densities on tensors, by the numbers that the formulas have too."""
+
+    def sample(
+        self,
+        x_dict: Any = None,
+        batch_n: int | None = None,
+        sample_shape: Any = (),
+        return_all: bool = True,
+        reparam: bool = False,
+        sample_mean: bool = False,
+        *,
+        n: int | None = None,
+        solver: Any = None,
+        steps: int | None = None,
+        trajectory: bool = False,
+        grid: Any = None,
+        start: Any = None,
+        known: Any = None,
+        generator: Generator | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Draws values; always a dict.
+
+        Args:
+            x_dict: the conditions by name.
+            batch_n: how many rows a model without conditions gives.
+            sample_shape: dimensions that are added in front.
+            return_all: whether the conditions are returned too.
+            reparam: whether gradients pass to the parameters, through all steps.
+            sample_mean: refused: the mean of a generative model has no closed form.
+            n: how often each condition is repeated, in order: condition i owns the rows i n to i n + n - 1.
+            solver: None is the model's own.
+            steps: of that solver.
+            trajectory: whether the states of all times are returned, in front: ``(steps + 1, rows, *event)``.
+            grid: its own times, falling.
+            start: the state at the first time, in place of fresh noise.
+            known: ``(mask, value)``: the coordinates that are known keep what the path makes of them (inpainting).
+            generator: of the noise; None is torch's own.
+
+        Errors:
+            DataError for a missing condition, conditions of different lengths, a start of another shape, NaN.
+        """
+        dist: Any = self
+        if sample_mean:
+            raise ExpressionError(
+                f"{dist.notation}: the mean of {dist.article} has no closed form; average draws: n=100"
+            )
+        given = dist._conditions(x_dict)
+        rows = self._rows_of(given)
+        repeats = n or 1
+        if repeats > 1 and rows is not None:
+            given = tree_map(lambda v: v.repeat_interleave(repeats, 0) if isinstance(v, Tensor) else v, given)
+        total = (rows or 1) * repeats if batch_n is None else batch_n
+        extra = tuple(sample_shape)
+        copies = int(torch.Size(extra).numel())
+        conditions = [given[c] for c in dist.declaration.conditions]
+        if copies > 1:
+            conditions = tree_map(
+                lambda v: v.repeat(copies, *(1,) * (v.dim() - 1)) if isinstance(v, Tensor) else v, conditions
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and reparam):
+            states = self._states(
+                total * copies, conditions, dist.solver_of(solver, steps), grid, start, known, generator
+            )
+            x = torch.stack(states) if trajectory else states[-1]
+        lead = (len(states),) if trajectory else ()
+        x = x.reshape(*lead, *extra, total, *dist.shape) if extra else x
+        return {**(given if return_all else {}), **self._parts(x, len(lead) + len(extra))}
+
+    def _parts(self, x: Tensor, lead: int) -> dict[str, Tensor]:
+        dist: Any = self
+        if len(dist.shapes) == 1:
+            return {dist.variable: x}
+        flat = split(x.reshape(-1, x.shape[-1]), dist.shapes)
+        return {k: v.reshape(*x.shape[: lead + 1], *v.shape[1:]) for k, v in flat.items()}
+
+    def _rows_of(self, given: Mapping[str, Any]) -> int | None:
+        dist: Any = self
+        for c in dist.declaration.conditions:
+            if c not in given:
+                raise DataError(
+                    f"{dist.notation} is declared as '{dist.declaration}' and needs the condition '{c}'; it got "
+                    f"{', '.join(given) or 'nothing'}"
+                )
+        sizes = {
+            c: v.shape[0] for c in dist.declaration.conditions for v in tree_leaves(given[c]) if isinstance(v, Tensor)
+        }
+        if len(set(sizes.values())) > 1:
+            said = ", ".join(f"{c} {k}" for c, k in sizes.items())
+            raise DataError(f"{dist.notation}: its conditions have different lengths: {said}")
+        return next(iter(sizes.values()), None)
+
+    def _states(
+        self,
+        rows: int,
+        conditions: list[Any],
+        solver: Any,
+        grid: Any,
+        start: Any,
+        known: Any,
+        generator: Generator | None,
+    ) -> list[Tensor]:
+        dist: Any = self
+        like = self._like()
+        predict = self.predictor(conditions)
+        times = dist.grid(dist.times(solver, grid))
+        if isinstance(solver, Adaptive):
+            return self._adaptive(solver, predict, times, self._started(start, rows, 1.0, like, generator))
+        scheme: Scheme = solver.scheme(dist.schedule, times)
+        x = self._started(start, rows, dist.start_scale(scheme), like, generator)
+        a, b = dist.coefficients(scheme)
+        at = [torch.tensor(t, dtype=like.dtype, device=like.device) for t in scheme.stages]
+
+        def field(k: int, stage: int, x: Tensor) -> Tensor:
+            m = predict(x, at[stage][k].expand(x.shape[0]))
+            share, weight = float(a[stage][k]), float(b[stage][k])
+            m = m if weight == 1 else m * weight
+            return m if share == 0 else m.add(x, alpha=share)
+
+        def fresh(k: int, x: Tensor) -> Tensor:
+            return torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+
+        return [x, *(y for y, _ in _replacing(scheme, x, field, fresh, dist.path, known))]
+
+    def _started(self, start: Any, rows: int, scale: float, like: Tensor, generator: Generator | None) -> Tensor:
+        dist: Any = self
+        if start is None:
+            return scale * torch.randn(rows, *dist.shape, dtype=like.dtype, device=like.device, generator=generator)
+        if isinstance(start, Mapping):
+            start = joined(start, dist.shapes) if len(dist.shapes) > 1 else start[dist.variable]
+        if tuple(start.shape) != (rows, *dist.shape):
+            raise DataError(
+                f"{dist.notation}: start has the shape {tuple(start.shape)}, and {(rows, *dist.shape)} is needed"
+            )
+        return start
+
+    def _like(self) -> Tensor:
+        dist: Any = self
+        owned = next(dist.owner.parameters(), None)
+        return torch.zeros(()) if owned is None else owned
+
+    def predictor(self, conditions: list[Any]) -> Callable[[Tensor, Tensor], Tensor]:
+        """What the network says, as a function of states and times ``(rows,)``, at conditions."""
+        dist: Any = self
+        if dist.function is None:
+            from probrl.graph.roles import callable_of
+
+            if dist.handle.module is None:
+                raise ExpressionError(f"{dist.notation} is declared without a network, so it prints and cannot run")
+            call = callable_of(dist.handle, dist.role)
+            return lambda x, t: call(x, t, *conditions)
+        function = self._evaluated()
+        names = [f"c_{i}" for i in range(len(conditions))]
+
+        def predict(x: Tensor, t: Tensor) -> Tensor:
+            return function({"x_t": x, "t": t, **dict(zip(names, conditions, strict=True))})["m"]
+
+        return predict
+
+    def _evaluated(self) -> Any:
+        dist: Any = self
+        kept = dist.__dict__.setdefault("_functions", {})
+        if dist.role not in kept:
+            from probrl.graph.function import Function
+
+            given = tuple(n.Symbol(f"c_{i}", None, (BATCH,), None) for i in range(len(dist.declaration.conditions)))
+            x, t = n.Symbol("x_t", dist.state_rank, (BATCH,), None), n.Symbol("t", 0, (BATCH,), None)
+            kept[dist.role] = Function({"m": dist.raw_at(dist.role, False, x, t, given)})
+        return kept[dist.role]
+
+    def _adaptive(self, solver: Adaptive, predict: Any, times: Any, x: Tensor) -> list[Tensor]:
+        dist: Any = self
+
+        def velocity(t: Tensor, x: Tensor) -> Tensor:
+            time = t.to(x.dtype).expand(x.shape[0])
+            return dist.path.convert(predict(x, time), x, time, source=dist.predicts, target="velocity")
+
+        grid = torch.tensor([times[0], times[-1]], dtype=x.dtype, device=x.device)
+        found = solver.integrate(velocity, x * float(dist.path.sigma(float(times[0]))), grid, dist.owner.parameters())
+        return list(found)
+
+    # --- densities ---------------------------------------------------------------------------------------------
+    def get_log_prob(
+        self, x_dict: Mapping[str, Any], sum_features: bool = True, feature_dims: Any = None, **options: Any
+    ) -> Tensor:
+        """The logarithm of the density of the variables in a dict, one per row, by the formula of :meth:`log_prob`.
+
+        Args:
+            x_dict: variables and conditions by name.
+            sum_features, feature_dims: pixyz's; features are always summed.
+            options: ``exact=True``, or ``probes=k`` for Hutchinson's estimator; ``solver``; ``grid``.
+        """
+        dist: Any = self
+        names = (*dist.declaration.variables, *dist.declaration.conditions)
+        missing = [v for v in names if v not in x_dict]
+        if missing:
+            raise DataError(f"{dist.notation} ({dist.declaration}) needs '{missing[0]}', which the data lacks")
+        self._rows_of(x_dict)
+        probes = options.pop("probes", 0)
+        exact = options.pop("exact", not probes)
+        key = ("log_prob", dist.role, probes if not exact else 0, repr(sorted(options.items())))
+        kept = dist.__dict__.setdefault("_functions", {})
+        if key not in kept:
+            from probrl.graph.function import Function
+
+            values = [
+                n.Symbol(v, r, (BATCH,), None) for v, r in zip(dist.declaration.variables, dist.ranks, strict=True)
+            ]
+            given = tuple(n.Symbol(c, None, (BATCH,), None) for c in dist.declaration.conditions)
+            how = "exact" if exact else probes or 1
+            kept[key] = Function({"p": dist.applied(given).log_prob(*values, divergence=how, **options)})
+        found: Tensor = kept[key](x_dict)["p"]
+        return found
+
+    def get_entropy(self, x_dict: Mapping[str, Any] | None = None, sum_features: bool = True, feature_dims: Any = None,
+                    samples: int = 64) -> Tensor:  # fmt: skip
+        """An estimate of the entropy of every row: minus the mean log-probability of samples."""
+        dist: Any = self
+        found = self.sample(x_dict, n=samples)
+        return -dist.get_log_prob(found).reshape(-1, samples).mean(1)
+
+    def bits_per_dimension(self, x_dict: Mapping[str, Any], **options: Any) -> Tensor:
+        """-log2 p(x) over the number of coordinates, one per row."""
+        dist: Any = self
+        count = sum(int(torch.Size(shape).numel()) for shape in dist.shapes.values())
+        return -dist.get_log_prob(x_dict, **options) / (count * torch.log(torch.tensor(2.0)))
+
+
+def _replacing(scheme: Scheme, x: Tensor, field: Any, fresh: Any, path: Any, known: Any) -> Any:
+    """The steps of a solver; known coordinates take, before each step, what the path makes of them."""
+    if known is None:
+        return solve(scheme, x, field, fresh)
+    mask, value = known
+    if isinstance(mask, Tensor) and tuple(mask.shape) not in (tuple(value.shape), tuple(value.shape[1:])):
+        raise DataError(
+            f"known=(mask, value): the mask has the shape {tuple(mask.shape)}, the value {tuple(value.shape)}"
+        )
+
+    def at(x: Tensor, t: float) -> Tensor:
+        seen = path.alpha(t) * value + path.sigma(t) * fresh(0, x)
+        return torch.where(mask.bool(), seen, x)
+
+    def steps() -> Any:
+        inside = lambda k, stage, y: field(k, stage, at(y, float(scheme.stages[0][k])) if stage == 0 else y)  # noqa: E731
+        *others, last = solve(scheme, x, inside, fresh)
+        yield from others
+        yield torch.where(mask.bool(), value, last[0]), last[1]
+
+    return steps()

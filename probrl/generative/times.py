@@ -1,0 +1,53 @@
+"""At which times a model is trained: laws of t, each as a formula of fresh noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from probrl.distributions.conditional import row_of
+from probrl.distributions.uniform import Uniform
+from probrl.errors import ExpressionError
+from probrl.expr.base import Expr
+from probrl.expr.operators import clip, noise, sigmoid
+
+
+def uniform(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
+    """Uniform between two times."""
+    return Uniform(first, last).draw(per=per), None
+
+
+def likelihood(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
+    """Uniform in the log-SNR, the density of times by which a likelihood's weight -2 l' is constant.
+
+    Its density against the uniform one is returned too, since the weights are divided by it.
+
+    Source:
+        Song, Durkan, Murray and Ermon 2021, "Maximum likelihood training of score-based diffusion models", section 4.3.
+    """
+    low, high = path.half_log_snr(last), path.half_log_snr(first)
+    t = path.time_of(Uniform(low, high).draw(per=per))
+    return t, -path.half_log_snr_dot(t) * ((last - first) / (high - low))
+
+
+def logit_normal(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
+    """The logistic of a standard normal: more often in the middle. Source: Esser et al. 2024, section 3.1."""
+    return first + (last - first) * sigmoid(noise(like=row_of(per))), None
+
+
+def edm(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
+    """ln(sigma / alpha) normal with mean -1.2 and deviation 1.2. Source: Karras et al. 2022, table 1."""
+    return clip(path.time_of(1.2 - 1.2 * noise(like=row_of(per))), first, last), None
+
+
+LAWS = {f.__name__: f for f in (uniform, likelihood, logit_normal, edm)}
+
+
+def drawn(law: str, path: Any, ends: tuple[float, float], per: Expr) -> tuple[Expr, Expr | None]:
+    """A time per row, and the density of its law against the uniform one where weights are divided by it.
+
+    Errors:
+        ExpressionError for a law that is none.
+    """
+    if law not in LAWS:
+        raise ExpressionError(f"times={law!r}: the laws of t are {', '.join(map(repr, LAWS))}")
+    return LAWS[law](path, *ends, per)
