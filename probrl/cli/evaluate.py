@@ -25,7 +25,7 @@ class Evaluate:
         stochastic: draw actions instead of taking the likeliest.
         env_id: another environment than the one it learned in.
         seed: of the first resets.
-        video: a new folder to record the episodes in.
+        video: record the episodes, one film of each, in the folder videos of the run.
     """
 
     run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
