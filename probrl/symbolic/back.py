@@ -32,8 +32,10 @@ def _expr(x: Any, names: Mapping[str, Expr]) -> Expr:
         return _number(x)
     if x.is_Rational:
         return op.divide(n.Number(int(x.p), None), n.Number(int(x.q), None))
-    if x.is_Mul:
+    if x.is_Mul or (x.is_Pow and x.exp.could_extract_minus_sign() and x.base is not sympy.E):
         return _product(x, names)
+    if x.is_Add:
+        return _sum(x, names)
     if isinstance(x, sympy.Piecewise):
         return _cases(x, names)
     rule = next((r for kind, r in _RULES.items() if isinstance(x, kind)), None)
@@ -42,7 +44,7 @@ def _expr(x: Any, names: Mapping[str, Expr]) -> Expr:
             f"sympy's {type(x).__name__} in {x} has no counterpart in the language, which has arithmetic, exp, log, sin, cos, tan, "
             "atan, asin, acos, tanh, sinh, cosh, Abs, floor, sign, Min, Max, Piecewise, loggamma and digamma; rewrite it with those"
         )
-    return rule(*(_expr(a, names) for a in (x.as_ordered_terms() if x.is_Add else x.args)))
+    return rule(*(_expr(a, names) for a in x.args))
 
 
 def _number(x: Any) -> Expr:
@@ -65,8 +67,18 @@ def _short(denominator: int) -> bool:
     return denominator <= 64 and denominator & (denominator - 1) == 0
 
 
+def _sum(x: Any, names: Mapping[str, Expr]) -> Expr:
+    """Terms in sympy's order, those that are added before those that are taken away."""
+    terms = x.as_ordered_terms()
+    taken = [y for y in terms if y.could_extract_minus_sign()]
+    added = [y for y in terms if y not in taken] or [taken.pop(0)]
+    return reduce(op.subtract, (_expr(-y, names) for y in taken), reduce(op.add, (_expr(y, names) for y in added)))
+
+
 def _product(x: Any, names: Mapping[str, Expr]) -> Expr:
     above, below = sympy.fraction(x)
+    if below != 1 and above.could_extract_minus_sign() and not above.is_Add:
+        return op.negative(op.divide(_expr(-above, names), _expr(below, names)))
     if below != 1:
         return op.divide(_expr(above, names), _expr(below, names))
     coefficient, rest = x.as_coeff_Mul()
@@ -126,7 +138,6 @@ _RELATIONS = {
     sympy.Unequality: "ne",
 }
 _RULES: dict[Any, Any] = {
-    sympy.Add: lambda *terms: reduce(op.add, terms),
     sympy.exp: op.exp,
     sympy.Pow: op.power,
     sympy.log: op.log,
