@@ -167,15 +167,16 @@ def due(trainer: OnPolicyTrainer, every: int) -> bool:
     return steps // every > (steps - trainer.steps_per_update) // every
 
 
-def gathered(callback: Callback | Iterable[Callback] | None) -> list[Callback]:
-    """One callback or several as a list.
+def gathered(agent: Agent, callback: Callback | Iterable[Callback] | None) -> list[Callback]:
+    """Who is told: what the settings evaluate, then the user's own, then what the settings write.
 
     Errors:
         DataError for what cannot be called, and for a threshold on evaluations that nobody makes.
     """
-    if callback is None:
-        return []
-    several = list(callback) if isinstance(callback, Iterable) else [callback]
+    own = [] if callback is None else list(callback) if isinstance(callback, Iterable) else [callback]
+    asked = built_in(agent)
+    first = [one for one in asked if isinstance(one, (Evaluate, StopAt))]
+    several = [*first, *own, *(one for one in asked if one not in first)]
     evaluates = False
     for one in several:
         if not callable(one) or isinstance(one, type):

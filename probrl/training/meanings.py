@@ -13,8 +13,13 @@ LOOP = {
     "seconds": "time since learning was asked for",
     "steps_per_second": "speed since learning was asked for, everything included",
 }
+EVALUATED = {
+    "eval_return": "mean return of the episodes of an evaluation, in the rows of updates that one followed; rises",
+    "eval_std": "standard deviation of those returns",
+    "eval_length": "mean length of those episodes",
+}
 
 
 def meanings(agent: Any) -> dict[str, str]:
     """Every metric that an agent's learning gives, with what it means."""
-    return {**LOOP, **agent.program.metrics}
+    return {**LOOP, **agent.program.metrics, **EVALUATED}

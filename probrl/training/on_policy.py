@@ -12,7 +12,7 @@ import numpy as np
 from probrl.envs import EnvLike, make, repeatable
 from probrl.errors import EnvironmentError, NonFiniteError
 from probrl.program import Fit, Minimize, Together
-from probrl.training.callbacks import Callback, built_in, gathered, hook, told
+from probrl.training.callbacks import Callback, gathered, hook, told
 from probrl.training.checkpoint import refuse_broken
 from probrl.training.collector import Collector
 from probrl.training.interrupt import Interrupt
@@ -67,7 +67,7 @@ class OnPolicyTrainer:
         """Plays and learns for some more steps; see :meth:`Agent.learn`."""
         agent, began = self.agent, self.agent.timesteps
         goal = began + whole_number("total_timesteps", total_timesteps)
-        callbacks = self.callbacks = [*gathered(callback), *built_in(agent)]
+        callbacks = self.callbacks = gathered(agent, callback)
         rows = self.steps_per_update
         agent.compile(updates=-(-total_timesteps // rows) * planned_updates(agent.program, rows))
         start, agent.goal = time.perf_counter(), goal

@@ -92,6 +92,16 @@ def test_the_settings_ask_for_checkpoints(tmp_path):
     assert pr.load(tmp_path / "run", algorithm=agent.algorithm, env="CartPole-v1").timesteps == 64
 
 
+def test_the_settings_ask_for_evaluations_and_a_threshold_on_them(tmp_path):
+    settings = {"run": str(tmp_path / "run"), "eval_interval": 32, "eval_episodes": 2}
+    agent = PPO("CartPole-v1", stop_at=1.0, **settings, **SMALL).learn(100)
+    assert agent.timesteps == 32 and (tmp_path / "run" / "best" / "manifest.json").exists()
+    mine = StopAt(1.0, evaluation=True)  # of the evaluations that the settings ask for
+    agent = PPO("CartPole-v1", **{**settings, "run": None}, **SMALL).learn(100, callback=mine)
+    assert agent.timesteps == 32
+    assert PPO("CartPole-v1", stop_at=1e9, **SMALL).learn(32).timesteps == 32
+
+
 def test_several_callbacks_are_all_told():
     told = []
     stop = [lambda trainer: told.append("first") or False, lambda trainer: told.append("second")]
@@ -129,6 +139,9 @@ def test_the_best_so_far_goes_on():
         (lambda: StopAt(1.0, episodes=101), "the last 100 episodes are remembered"),
         (lambda: Checkpoint(every="often"), "every must be a whole number"),
         (lambda: PPO("CartPole-v1", checkpoint_interval=0), "checkpoint_interval must be positive"),
+        (lambda: PPO("CartPole-v1", eval_interval=-1), "eval_interval must be positive"),
+        (lambda: PPO("CartPole-v1", eval_interval=10, eval_episodes=0), "eval_episodes must be positive"),
+        (lambda: PPO("CartPole-v1", stop_at=math.nan), "stop_at must be finite"),
         (lambda: PPO("CartPole-v1", **SMALL).learn(16, callback=Checkpoint(8)), "Checkpoint needs a place"),
         (lambda: PPO("CartPole-v1", **SMALL).learn(16, callback=[1]), "a callback is called with the trainer"),
         (lambda: PPO("CartPole-v1", **SMALL).learn(16, callback=Evaluate), "a callback is called with the trainer"),
