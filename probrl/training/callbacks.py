@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,11 +154,15 @@ class Checkpoint:
             trainer.agent.save(path)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "TensorBoard":  # who does not write for it does not import it
-        from probrl.training.tensorboard import TensorBoard
+_LATE = {  # who does not write for them does not import them
+    "TensorBoard": "probrl.training.tensorboard",
+    "WandB": "probrl.training.weights_and_biases",
+}
 
-        return TensorBoard
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
