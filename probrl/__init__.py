@@ -82,7 +82,7 @@ _LATE = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("paths", "solvers", "networks"):  # sympy takes a while
+    if name in ("paths", "solvers", "networks", "pictures", "statistics"):  # sympy takes a while
         return import_module(f"probrl.{name}")
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)

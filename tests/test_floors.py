@@ -31,6 +31,7 @@ FLOORS = {
     "solvers": 1,
     "networks": 1,
     "statistics": 1,
+    "pictures": 1,
     "errors": 0,
     "nested": 0,
 }
