@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from probrl.envs.copy import Copy
@@ -46,6 +48,7 @@ def copies(
             if os.getpid() != here:
                 # ctrl-C reaches every process of a terminal: it is for the one that learns, which ends the others
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
+                _draw_apart(index)
             env = _made(maker, index, by_id=name is not None)
             if any(env is other for other in made):
                 raise EnvironmentError(
@@ -65,6 +68,12 @@ def copies(
         return SyncVectorEnv(builders, copy=False, autoreset_mode=AutoresetMode.SAME_STEP), called[0]
     except RuntimeError as error:
         raise EnvironmentError(f"the copies of {called[0]} differ: {' '.join(str(error).split())}") from error
+
+
+def _draw_apart(index: int) -> None:
+    """Gives a forked process streams of its own: it has inherited those of Python and numpy, as have all the others."""
+    random.seed(random.getrandbits(64) + index)
+    np.random.seed((np.random.randint(2**31) + index) % 2**32)
 
 
 def name_of(env: Any) -> str:

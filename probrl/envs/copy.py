@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import struct
 import zlib
 from typing import Any
 
@@ -14,8 +15,10 @@ from probrl.envs import simulators
 from probrl.envs.levels import levels, put, put_start, start, told
 from probrl.envs.plain import NotPlain, Reader, Writer
 from probrl.errors import EnvironmentError
+from probrl.nested import parts
 
 LONGEST = 100_000  # steps of an episode that are remembered for a replay
+PAIR = struct.Struct("d?").pack
 WATCHED = 20  # resets and steps that are watched for draws from the generators that a whole process shares
 
 
@@ -33,11 +36,15 @@ class Trail:
         self.actions: list[Any] = []
         self.seen = 0  # a checksum of everything that the episode showed
 
-    def add(self, *shown: Any) -> None:
+    def add(self, observation: Any, reward: Any = 0.0, over: Any = False) -> None:
         """Goes on with the checksum."""
-        for value in shown:
-            for part in value.values() if isinstance(value, dict) else (value,):
-                self.seen = zlib.crc32(np.asarray(part).tobytes(), self.seen)
+        seen = zlib.crc32(PAIR(reward, over), self.seen)
+        if type(observation) is np.ndarray:
+            self.seen = zlib.crc32(observation.tobytes(), seen)
+            return
+        for _, part in parts(observation):
+            seen = zlib.crc32(np.asarray(part).tobytes(), seen)
+        self.seen = seen
 
 
 class Copy(gymnasium.Wrapper):
@@ -182,7 +189,7 @@ class Copy(gymnasium.Wrapper):
         assert trail is not None
         if len(trail.actions) <= LONGEST:
             trail.actions.append(action.copy() if isinstance(action, np.ndarray) else action)
-            trail.add(observation, np.float64(reward), np.bool_(over))
+            trail.add(observation, reward, over)
 
     # --- what goes wrong ---------------------------------------------------------------------------------------
     def _watch(self, before: tuple[int, ...]) -> None:

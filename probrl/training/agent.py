@@ -222,11 +222,14 @@ class Agent(Declared, Stored):
         return make(source, copies if repeatable(source) else None, **how)
 
     def close(self) -> None:
-        """Frees the environments that it learned in and ends their processes; learning again goes on in new ones."""
+        """Frees the environments that it made and ends their processes; learning again goes on in new ones.
+
+        An environment that was handed over as an instance is left to whoever made it.
+        """
         if self.collector is not None:
             self.kept["collector"], self.collector = self.collector.state(), None
         environments, self._environments, self._trainer = self._environments, None, None
-        if environments is not None:
+        if environments is not None and self.env is not None and repeatable(self.env):
             environments.close()
 
     def __enter__(self) -> Agent:

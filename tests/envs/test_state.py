@@ -88,6 +88,21 @@ def test_observations_that_are_dicts():
     assert (state["kind"], alike) == ("exact", True) and ended >= 20
 
 
+class Nested(Seeing):
+    """The same in a dict in a dict, beside something that cannot be told."""
+
+    observation_space = gymnasium.spaces.Dict(inner=Seeing.observation_space)
+
+    def see(self):
+        self.closed = iter(())
+        return {"inner": super().see()}
+
+
+def test_dicts_in_dicts_are_played_again():
+    state, alike, ended = goes_on(lambda: make(Nested, 2))
+    assert (state["kind"], alike) == ("replay", True) and ended >= 20
+
+
 @pytest.mark.parametrize("env", [Remembering, FromAnywhere])
 def test_an_episode_that_goes_another_way_is_refused_and_new_ones_begin(env):
     first = make(env, 2)

@@ -14,6 +14,7 @@ from gymnasium.wrappers import TimeLimit, TransformReward
 from probrl import PPO
 from probrl.envs import make
 from probrl.errors import DataError, EnvironmentError
+from tests.envs.kept import Shared
 from tests.envs.known import Clock, OneStep
 from tests.envs.playing import play, same
 
@@ -152,6 +153,23 @@ def test_closing_ends_the_processes_and_learning_goes_on_in_new_ones():
     closed.learn(16)
     closed.close()
     assert [row["loss"] for row in alone.metrics.rows] == [row["loss"] for row in closed.metrics.rows]
+
+
+def test_processes_draw_apart_from_the_generators_that_they_inherit():
+    environments = make(Shared, 2, "async")
+    environments.reset(seed=0)
+    rows = play(environments, 3, np.random.default_rng(0))
+    environments.close()
+    assert all(row[0][0, 0] != row[0][1, 0] for row in rows)
+
+
+def test_what_was_handed_over_is_not_closed():
+    env = OneStep()
+    env.close = lambda: pytest.fail("closed")
+    with PPO(env, **{**SMALL, "num_envs": 1}) as agent:
+        agent.learn(8)
+    agent.learn(8)
+    assert agent.timesteps == 16
 
 
 def test_forgotten_processes_end():
