@@ -54,11 +54,24 @@ def parse(cls: type[T], words: list[str], name: str) -> T:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(cls, args=words, prog=f"probrl {name}")
+            return tyro.cli(_legible(cls), args=words, prog=f"probrl {name}")
     except SystemExit as stop:
         if not stop.code:
             raise SystemExit(0) from None  # --help was printed
         raise UsageError(_one_line(said.getvalue())) from None
+
+
+def _legible(cls: type[T]) -> type[T]:
+    """The same flags with types that a person can read in the help text."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    fields: list[tuple[str, Any, Any]] = [
+        (f.name, _readable(hints[f.name]), dataclasses.field(default=f.default))
+        for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if type(None) in typing.get_args(hints[f.name])
+    ]
+    legible = dataclasses.make_dataclass(cls.__name__, fields, bases=(cls,), frozen=True)
+    legible.__doc__ = cls.__doc__
+    return legible
 
 
 def _one_line(box: str) -> str:
@@ -117,7 +130,12 @@ def _readable(kind: Any) -> Any:
     members = typing.get_args(kind)
     if type(None) not in members:
         return kind
-    words = {int: "INT", float: "FLOAT", str: "TEXT", bool: "{True,False}"}
-    names = "|".join(words.get(member, "VALUES") for member in members if member is not type(None))
+    names = "|".join(_word(member) for member in members if member is not type(None))
     hint = lambda default: "" if default == "None" else f"(default: {default})"  # noqa: E731 - tyro calls it
     return Annotated[kind, tyro.conf.arg(metavar=names, help_behavior_hint=hint)]
+
+
+def _word(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return "{" + ",".join(map(str, typing.get_args(kind))) + "}"
+    return {int: "INT", float: "FLOAT", str: "TEXT", bool: "{True,False}"}.get(kind, "VALUES")

@@ -28,11 +28,11 @@ class Evaluate:
         video: record the episodes, one film of each, in the folder videos of the run.
     """
 
-    run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
+    run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
     episodes: int = 20
     stochastic: bool = False
-    env_id: Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")] = None
-    seed: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    env_id: str | None = None
+    seed: int | None = None
     video: bool = False
 
 
@@ -57,7 +57,7 @@ def played(agent: Agent, run: str, chosen: Evaluate) -> Evaluation:
     if not isinstance(env, str):
         raise DataError("a video is made of an environment that has an id: name one with --env-id")
     folder = f"{run}/videos"
-    shown = recorded(env, folder, chosen.episodes)
+    shown = recorded(env, folder, chosen.episodes, **(agent.settings.env_kwargs or {}))
     try:
         found = agent.evaluate(chosen.episodes, not chosen.stochastic, shown, chosen.seed)
     finally:

@@ -26,7 +26,7 @@ class Plot:
         output: the file; it must not exist yet.
     """
 
-    run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
+    run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
     metric: str = "episode_return"
     output: str = "learning_curves.png"
 

@@ -28,7 +28,7 @@ class Resume:
         progress: a progress bar; by default where standard error is a terminal.
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")]
     total_timesteps: int | None = None
     device: str | None = None
     backend: Literal["auto", "inductor", "eager"] | None = None
