@@ -111,8 +111,7 @@ def resume(
 
 def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts: Plain) -> tuple[Agent, Plain]:
     """The agent of a folder, and the manifest; ``how`` holds settings that shall be other than they were."""
-    manifest = storage.read_manifest(folder)
-    weights, state = storage.read(folder, manifest)
+    manifest, weights, state = storage.newest(folder)
     try:
         agent = _declared(manifest, env, algorithm, how, parts)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,24 @@ def write(
         for name in {entry["file"] for entry in files.values()} - old:
             (folder / name).unlink(missing_ok=True)  # a full disk has no room for half a checkpoint
         raise CheckpointError(f"{str(folder)!r} cannot be written: {error.strerror or error}") from error
+    _settle(folder)
     for name in old - {entry["file"] for entry in files.values()}:
         (folder / name).unlink(missing_ok=True)
     return {role: entry["file"] for role, entry in files.items()}
+
+
+def _settle(folder: Path) -> None:
+    """Asks the system to have the names of a folder's files on the disk before older ones are removed."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # a system where folders cannot be opened
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
 
 
 def named(folder: Path) -> dict[str, str] | None:
@@ -118,6 +134,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             "load it with the release that wrote it"
         )
     return manifest
+
+
+def newest(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
+    """Manifest, weights and state of a folder, also while another process writes new ones there.
+
+    Errors:
+        CheckpointError as :func:`read_manifest` and :func:`read` say.
+    """
+    while True:
+        manifest = read_manifest(folder)
+        try:
+            return manifest, *read(folder, manifest)
+        except CheckpointError:
+            if read_manifest(folder) == manifest:  # else it was replaced while it was read
+                raise
 
 
 def read(folder: Path, manifest: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

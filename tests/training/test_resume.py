@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ import torch
 
 import probrl as pr
 from probrl.errors import CheckpointError, DataError, EnvironmentError, NonFiniteError
-from probrl.training import agent_of, load, resume
+from probrl.training import agent_of, load, resume, storage
 from probrl.training.catalogue import algorithm_class, algorithm_names
 from probrl.training.checkpoint import describe
 from probrl.training.lock import LOCK, FolderLock
@@ -448,6 +449,42 @@ def test_a_lock_is_given_back_however_the_learning_ends(tmp_path):
     interrupted(lambda run: pr.PPO("CartPole-v1", run=run, **PPO), tmp_path / "run")
     with FolderLock(tmp_path / "run"):
         pass
+
+
+def test_an_interrupted_learning_ends_at_an_update_and_goes_on():
+    def pressed(trainer):
+        if trainer.agent.timesteps == 96:
+            signal.raise_signal(signal.SIGINT)
+
+    whole, agent = pr.PPO("CartPole-v1", **PPO).learn(288), pr.PPO("CartPole-v1", **PPO)
+    with pytest.raises(KeyboardInterrupt, match=r"interrupted at step 96$"):
+        agent.learn(288, callback=pressed)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    agent.learn(192)
+    assert differing(weights(whole), weights(agent)) == []
+
+
+def test_a_second_interruption_stops_at_once():
+    def pressed(trainer):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("it went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        pr.PPO("CartPole-v1", **PPO).learn(288, callback=pressed)
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    agent = pr.PPO("CartPole-v1", run=str(tmp_path), **PPO).learn(32)
+    real, late = storage.read, []
+
+    def slow(folder, manifest):
+        if not late:
+            late.append(agent.learn(32))
+        return real(folder, manifest)
+
+    monkeypatch.setattr(storage, "read", slow)
+    assert load(tmp_path).timesteps == 64
 
 
 # --- kill -9 -----------------------------------------------------------------------------------------------------
