@@ -25,7 +25,8 @@ class DPM(Solver):
         grid: "log_snr" unless another is named.
         degree: its order, 1 to 3: how many predictions make the polynomial.
         predicts: "data" is DPM-Solver++, "noise" is DPM-Solver.
-        multistep: whether the others come from earlier steps (one evaluation a step), or from inside the step.
+        multistep: whether the others come from earlier steps (one evaluation a step, and one more in the first step of
+            degree 3), or from inside the step.
 
     Errors:
         DataError for a degree or a prediction that it does not have.
@@ -79,8 +80,21 @@ class DPM(Solver):
             usable = [h[k - i] / h[k] for i in range(1, min(k, self.degree - 1) + 1) if np.isfinite(h[k - i])]
             if np.isfinite(h[k]) and usable:
                 _backward(weights, k, usable, slope[k], curve[k])
-        final = Row(state, tuple(weights[: self.degree]))
-        return Scheme(times, self.predicts, (times[:-1],), (), final)
+        if self.degree < 3 or not np.isfinite(h[0]):
+            return Scheme(times, self.predicts, (times[:-1],), (), Row(state, tuple(weights[: self.degree])))
+        return self._begun(steps, times, state, weights)
+
+    def _begun(self, steps: Exponential, times: Array, state: Array, weights: list[Array]) -> Scheme:
+        """The steps of order 3 after a first one of order 2, by its middle: one of order 1 would cost an order for all."""
+        ends = values(steps.schedule.half_log_snr, np.clip(times[:2], 1e-12, 1 - 1e-12))
+        middle = times[:-1].copy()
+        middle[:1] = values(steps.schedule.time_of, ends.mean(keepdims=True))
+        share, first, _, _ = steps.to(middle)
+        once = np.arange(len(middle)) == 0
+        point = Row(np.where(once, share, 1.0), (np.where(once, first, 0.0),))
+        inner = np.where(once, weights[0], 0.0)
+        final = Row(state, (np.where(once, 0.0, weights[0]), inner, *weights[1:]))
+        return Scheme(times, self.predicts, (times[:-1], middle), (point,), final)
 
     def _inside(self, steps: Exponential, schedule: Schedule, times: Array) -> Scheme:
         t_next = times[1:]

@@ -85,7 +85,7 @@ class Taken:
 
 
 def advance(scheme: Scheme, pick: Pick, x: Any, field: Callable[[int, Any], Any], past: Sequence[Any] = ()) -> Taken:
-    """One step from a state, before noise.
+    """One step from a state, before noise. A stage that the step does not read is not evaluated.
 
     Args:
         scheme: the solver's numbers.
@@ -96,8 +96,9 @@ def advance(scheme: Scheme, pick: Pick, x: Any, field: Callable[[int, Any], Any]
     """
     points, predictions = [x], [field(0, x)]
     for i, row in enumerate(scheme.points, start=1):
-        points.append(row.at(pick, x, predictions))
-        predictions.append(field(i, points[-1]))
+        read = any(not _is_zero(pick(r.predictions[i])) for r in (*scheme.points[i:], scheme.final))
+        points.append(row.at(pick, x, predictions) if read else x)
+        predictions.append(field(i, points[-1]) if read else None)
     mean = scheme.final.at(pick, x, [*predictions, *past])
     return Taken(mean, 0.0 if scheme.scale is None else pick(scheme.scale), tuple(points), tuple(predictions))
 
@@ -119,6 +120,11 @@ def solve(
         x = taken.mean if taken.scale == 0 else taken.mean + taken.scale * noise(k, taken.mean)
         past = [taken.predictions[0], *past][: scheme.memory]
         yield x, taken
+
+
+def _is_zero(weight: Any) -> bool:
+    """Whether a weight is the number 0, so that nobody has to compute what it weighs."""
+    return isinstance(weight, float) and weight == 0.0
 
 
 def _times(weight: Any, x: Any) -> Any:
