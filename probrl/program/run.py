@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -182,8 +181,7 @@ class FitRunner(Runner):
             done += 1
             if self.stops and bool(inside.stopped):
                 break
-        for name, values in inside.metrics.items():
-            scope.note({name: _average(values)})
+        scope.note(_averages(inside.metrics))
         if self.stops:
             scope.note({"epochs": torch.tensor(float(done))})
         if self.minibatch is None:
@@ -200,8 +198,7 @@ class FitRunner(Runner):
         order = torch.randperm(count, generator=scope.generator, device=scope.generator.device)
         size = min(self.minibatch, count)
         kept = order[: count // size * size]
-        shuffled = {name: _each(column, lambda c: c.index_select(0, kept)) for name, column in columns.items()}
-        parts = [_cut(shuffled, start, size) for start in range(0, len(kept), size)]
+        parts = _parts({name: _each(c, lambda x: x.index_select(0, kept)) for name, c in columns.items()}, size)
         if isinstance(self.inner, UnitRunner):
             most = self.inner.unit.most
             for first in range(0, len(parts), most):
@@ -227,9 +224,10 @@ class FitRunner(Runner):
         return self.inner.counters()
 
 
-def _cut(columns: Mapping[str, Any], start: int, size: int) -> dict[str, Any]:
-    """Some rows of every column."""
-    return {name: _each(c, partial(torch.narrow, dim=0, start=start, length=size)) for name, c in columns.items()}
+def _parts(columns: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
+    """The rows of every column, so many at a time, as views."""
+    cut = [_parts(c, size) if isinstance(c, Mapping) else c.split(size) for c in columns.values()]
+    return [dict(zip(columns, part, strict=True)) for part in zip(*cut, strict=True)]
 
 
 def _flat(column: Tensor, depth: int, shape: Sequence[int]) -> Tensor:
@@ -251,13 +249,17 @@ def _first(column: Any) -> Tensor:
     return _first(next(iter(column.values()))) if isinstance(column, Mapping) else column
 
 
-def _average(values: Sequence[Any]) -> Any:
-    if len(values) == 1:
-        return values[0]
-    last = values[-1]
-    if last.dim():
-        return last
-    return torch.stack([v.to(torch.float32) for v in values]).mean()
+def _averages(metrics: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    """Of each metric the mean over the minibatches, all of one length at once; of what is per row, the last."""
+    found = {name: values[-1] for name, values in metrics.items()}
+    lengths: dict[tuple[int, torch.device], list[str]] = {}
+    for name, values in metrics.items():
+        if len(values) > 1 and not values[-1].dim():
+            lengths.setdefault((len(values), values[-1].device), []).append(name)
+    for (length, _), names in lengths.items():
+        scalars = torch.stack([v.to(torch.float32) for name in names for v in metrics[name]])
+        found.update(zip(names, scalars.view(-1, length).mean(1).unbind(), strict=True))
+    return found
 
 
 def read_columns(exprs: Sequence[Expr]) -> dict[str, n.Symbol]:
