@@ -3,6 +3,7 @@
 from probrl.networks.cnn import CNN, cnn
 from probrl.networks.dit import DiT1d, DiT2d
 from probrl.networks.joining import Chain, Flat, Joined, OneHot
+from probrl.networks.joint import Joint
 from probrl.networks.mlp import MLP, mlp
 from probrl.networks.mlp_resnet import MLPResNet
 from probrl.networks.temporal_spatial import TemporalSpatialResidualNet
@@ -20,6 +21,7 @@ __all__ = [
     "Flat",
     "FourierTime",
     "Joined",
+    "Joint",
     "LearnedTime",
     "MLPResNet",
     "OneHot",
