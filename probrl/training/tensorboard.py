@@ -113,7 +113,9 @@ class TensorBoard:
                 raise DataError("TensorBoard needs a place: name one, as in TensorBoard('runs/tensorboard')")
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(self.path or f"{folder}/tensorboard"))
+            # what a run that is resumed had written after its checkpoint is not shown
+            place = str(self.path or f"{folder}/tensorboard")
+            self._writer = SummaryWriter(place, purge_step=trainer.agent.timesteps)
             self._rates = learning_rates(trainer.agent.program)
         rates = {name: value(trainer.agent.update) for name, value in self._rates.items()}
         for tag, value in tags({**trainer.metrics, **rates}).items():

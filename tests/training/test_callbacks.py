@@ -121,6 +121,19 @@ def test_what_a_callback_finds_is_kept_even_when_the_next_one_fails():
     assert [row["found"] for row in agent.metrics.rows] == [7.0]
 
 
+def test_a_run_that_is_resumed_is_looked_on_as_before(tmp_path):
+    shipped = {"num_envs": 2, "num_steps": 8, "update_epochs": 1, "progress": False}
+    agent = pr.PPO("CartPole-v1", run=str(tmp_path / "run"), eval_interval=32, eval_episodes=2, **shipped).learn(64)
+    best = agent.callbacks[0].best
+    before = {f.name: f.read_bytes() for f in (tmp_path / "run" / "best").iterdir()}
+    agent.callbacks[0].best = 1e9  # nothing will be better
+    agent.save(tmp_path / "run")
+    again = pr.resume(tmp_path / "run", 128, progress=False)
+    assert [row["timesteps"] for row in again.metrics.rows if "eval_return" in row] == [32, 64, 96, 128]
+    assert again.callbacks[0].best == 1e9 > best
+    assert {f.name: f.read_bytes() for f in (tmp_path / "run" / "best").iterdir()} == before
+
+
 def test_the_best_so_far_goes_on():
     first, second = Evaluate(10), Evaluate(10)
     first.best = 3.5
