@@ -32,9 +32,7 @@ def network(net, axes, lead, rank, held, *args):
         return shaped(out, net, lead + 1, rank)
     if not args:
         return shaped(net(), net, lead, rank)
-    shape = (
-        torch.broadcast_shapes(*(a.shape[:axes] for a in tree_leaves(args) if isinstance(a, Tensor))) if axes else ()
-    )
+    shape = common_shape([a.shape[:axes] for a in tree_leaves(args) if isinstance(a, Tensor)]) if axes else ()
     out = net(*(flattened(a, axes, shape, args) for a in args))
     out = shaped(out, net, lead + 1, rank)
 
@@ -42,6 +40,12 @@ def network(net, axes, lead, rank, held, *args):
         return y.reshape(*y.shape[:lead], *shape, *y.shape[lead + 1 :])
 
     return restore(out) if isinstance(out, Tensor) else tuple(restore(y) for y in out)
+
+
+def common_shape(shapes):
+    """What shapes broadcast to; torch's own function costs more than a small layer."""
+    first, *others = shapes
+    return first if all(s == first for s in others) else torch.broadcast_shapes(first, *others)
 
 
 def flattened(x, axes, shape, others):
@@ -108,7 +112,7 @@ def counted(mask, dims, like):
 
 def linear_recursion(a, b, init, dim, reverse):
     """h_t = a_t h_{t-1} + b_t along a dimension, by doubling: log2(T) steps instead of T."""
-    shape = torch.broadcast_shapes(*(x.shape for x in (a, b) if isinstance(x, Tensor)))
+    shape = common_shape([x.shape for x in (a, b) if isinstance(x, Tensor)])
     a = (a if isinstance(a, Tensor) else b.new_full((), a)).expand(shape)
     b = (b if isinstance(b, Tensor) else a.new_full((), b)).expand(shape)
     if reverse:

@@ -41,7 +41,7 @@ class Optimizer:
         scale: Tensor | None,
         refused: Tensor,
     ) -> bool:
-        """Updates in place by one kernel where torch has one; False where it has none.
+        """Updates in place by kernels over all parameters where torch has them; False where it has none.
 
         ``scale`` divides the gradients; nothing moves where ``refused`` is 1.
         """
@@ -156,6 +156,29 @@ class RMSprop(Optimizer):
     def slots(self) -> tuple[str, ...]:  # type: ignore[override]
         """The square average, and a buffer when there is momentum."""
         return ("square_avg", "momentum_buffer") if self.momentum else ("square_avg",)
+
+    def fused(
+        self,
+        p: Tensors,
+        g: Tensors,
+        state: dict[str, Tensors],
+        step: Tensor,
+        lr: Any,
+        scale: Tensor | None,
+        refused: Tensor,
+    ) -> bool:
+        if self.momentum or self.weight_decay or refused.device.type != "cpu":  # elsewhere looking at it would wait
+            return False
+        if bool(refused):
+            return True
+        v = state["square_avg"]
+        gradients = list(g) if scale is None else torch._foreach_div(list(g), scale)
+        torch._foreach_mul_(v, self.alpha)
+        torch._foreach_addcmul_(v, gradients, gradients, 1 - self.alpha)
+        root = torch._foreach_sqrt(v)
+        torch._foreach_add_(root, self.eps)
+        torch._foreach_addcdiv_(p, gradients, root, -float(lr))
+        return True
 
     def rule(
         self, p: Tensors, g: Tensors, state: dict[str, Tensors], step: Tensor, lr: Any
