@@ -45,7 +45,7 @@ class Algorithm(Directive):
         sections = {
             "What is trained": trained,
             "What is logged": [table(("name", "what it is"), meanings(agent).items(), literal=1)],
-            "Options": [table(("option", "default", "what it is"), options(agent.algorithm, said.fields), literal=2)],
+            "Defaults": [table(("option", "default", "what it is"), options(agent.algorithm, said.fields), literal=2)],
             "Options that suit an environment": suited(type(agent.algorithm)),
             "Learning curves": curves(Path(self.state.document.settings.env.srcdir), name),
             "Sources": [paragraph(said.sources)],

@@ -171,13 +171,14 @@ class RMSprop(Optimizer):
             return False
         if bool(refused):
             return True
-        v = state["square_avg"]
-        gradients = list(g) if scale is None else torch._foreach_div(list(g), scale)
+        v, gradients = list(state["square_avg"]), list(g)
+        if scale is not None:
+            gradients = list(torch._foreach_div(gradients, scale))
         torch._foreach_mul_(v, self.alpha)
         torch._foreach_addcmul_(v, gradients, gradients, 1 - self.alpha)
-        root = torch._foreach_sqrt(v)
+        root = list(torch._foreach_sqrt(v))
         torch._foreach_add_(root, self.eps)
-        torch._foreach_addcdiv_(p, gradients, root, -float(lr))
+        torch._foreach_addcdiv_(list(p), gradients, root, -float(lr))
         return True
 
     def rule(
