@@ -119,8 +119,17 @@ class Collector:
             "seed": self._seed,
             "vector_steps": self.vector_steps,
             "observation": None if begins else packed(self._observation),
-            "environments": None if untouched else self.environments.state(),
+            "environments": None if untouched else self._environments_state(),
         }
+
+    def _environments_state(self) -> dict[str, Any]:
+        here = self.environments
+        try:
+            return here.state()
+        except Exception as error:  # of a user's own state(): a checkpoint without it is better than none
+            reason = f"{here.name} could not say its state ({type(error).__name__}: {' '.join(str(error).split())})"
+            common = {"name": here.name, "num_envs": here.num_envs, "episodes": here.episodes.state()}
+            return {"kind": "none", "reason": reason, **common}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on where another one stopped.

@@ -271,6 +271,18 @@ def test_environments_without_a_state_begin_new_episodes_and_say_so(tmp_path, mo
     assert len(said) == 1
 
 
+def test_an_environment_whose_state_goes_wrong_costs_no_checkpoint(tmp_path, monkeypatch):
+    from probrl.envs import Environments
+
+    def wrong(self):
+        raise ValueError("not\nnow")
+
+    monkeypatch.setattr(Environments, "state", wrong)
+    interrupted(lambda run: pr.PPO("CartPole-v1", run=run, **PPO), tmp_path / "run")
+    with pytest.warns(UserWarning, match=r"CartPole-v1 could not say its state \(ValueError: not now\)"):
+        assert resume(tmp_path / "run").timesteps == 288
+
+
 def test_other_environments_begin_new_episodes_and_say_so(tmp_path):
     pr.PPO("CartPole-v1", **PPO).learn(64).save(tmp_path)
     agent = load(tmp_path, env=lambda: gymnasium.wrappers.TimeLimit(gymnasium.make("CartPole-v1"), 50))
