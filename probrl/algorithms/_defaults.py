@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from probrl.distributions import Bernoulli, Categorical, Deterministic, MultiDiscrete, Normal
+from probrl.distributions import Bernoulli, Categorical, Deterministic, MultiDiscrete, Normal, lift
+from probrl.distributions.outputs import event_size
+from probrl.errors import ExpressionError
 from probrl.networks.cnn import cnn
 from probrl.networks.joining import Chain, Flat, Joined, OneHot
 from probrl.networks.mlp import mlp
@@ -30,7 +32,7 @@ def default_actor(spaces: Any, hidden: Sequence[int] = (64, 64), name: str = r"\
 
     def network(outputs: int) -> nn.Module:
         if encoder is not None:
-            return mlp(encoder.handle.module.out_features, outputs, last_gain=0.01)
+            return mlp(event_size(encoder.handle.module), outputs, last_gain=0.01)
         return perceiving(spaces.observation, hidden, outputs, last_gain=0.01)
 
     if hasattr(action, "sizes"):
@@ -52,7 +54,7 @@ def default_critic(spaces: Any, hidden: Sequence[int] = (64, 64), name: str = r"
         encoder: what encodes the observation: the value is then "v | e", one linear layer.
     """
     if encoder is not None:
-        return Deterministic(f"v | {encoder.variable}", mlp(encoder.handle.module.out_features, 1), name=name)
+        return Deterministic(f"v | {encoder.variable}", mlp(event_size(encoder.handle.module), 1), name=name)
     return Deterministic("v | s", perceiving(spaces.observation, hidden, 1), name=name)
 
 
@@ -70,6 +72,28 @@ def default_encoder(spaces: Any, hidden: Sequence[int] = (64, 64), name: str = r
     else:
         network = Chain(perceiving(seen, hidden[:-1], hidden[-1], last_gain=math.sqrt(2)), nn.Tanh())
     return Deterministic("e | s", network, name=name, rank=1)
+
+
+def encoder_of(shared: Any, spaces: Any, hidden: Sequence[int]) -> Any:
+    """What actor and critic share: nothing, the default encoder, or one of the user's own.
+
+    Args:
+        shared: False, True, or a distribution "e | s" with a vector as its value.
+        spaces: see :func:`default_encoder`.
+        hidden: see :func:`default_encoder`.
+
+    Errors:
+        ExpressionError for anything else, and for a distribution whose value is not certain.
+    """
+    if isinstance(shared, bool):
+        return default_encoder(spaces, hidden) if shared else None
+    found = lift(shared) if hasattr(shared, "get_log_prob") else shared
+    if not isinstance(found, Deterministic) or found.rank != 1:
+        raise ExpressionError(
+            f"shared_encoder={shared!r}: write True, or an encoder with a vector as its value, as in "
+            "pr.Deterministic('e | s', network, rank=1)"
+        )
+    return found
 
 
 def perceiving(seen: Any, hidden: Sequence[int], outputs: int, last_gain: float = 1.0) -> nn.Module:

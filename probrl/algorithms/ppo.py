@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probrl.algorithms._declaration import Declaration
-from probrl.algorithms._defaults import default_actor, default_critic, default_encoder
+from probrl.algorithms._defaults import default_actor, default_critic, encoder_of
 from probrl.algorithms._diagnostics import approx_kl, clip_fraction, entropy_of, explained_variance
 from probrl.algorithms._schedules import amount, annealed, counts
 from probrl.expr.axes import Axis
@@ -46,7 +46,8 @@ class PPO:
         target_kl: the approximate KL divergence beyond which a rollout is not used any further, or None.
         norm_obs: whether observations are standardised by the moments of all that was seen so far.
         norm_reward: whether rewards are divided by the deviation of their discounted sum so far.
-        shared_encoder: whether actor and critic look at the observation through one network.
+        shared_encoder: whether actor and critic look at the observation through one network; or a distribution "e | s"
+            with a vector as its value, to be that network.
         hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
     """
 
@@ -68,7 +69,7 @@ class PPO:
     target_kl: float | None = None
     norm_obs: bool = False
     norm_reward: bool = False
-    shared_encoder: bool = False
+    shared_encoder: bool | object = False
     hidden: tuple[int, ...] = (64, 64)
 
     def declare(
@@ -82,7 +83,7 @@ class PPO:
             critic: a distribution "v | s" (or "v | e") in place of the default one.
             loss: maps the declaration to the loss in place of its own.
         """
-        f = default_encoder(spaces, self.hidden) if self.shared_encoder else None
+        f = encoder_of(self.shared_encoder, spaces, self.hidden)
         pi = actor if actor is not None else default_actor(spaces, self.hidden, encoder=f)
         V = critic if critic is not None else default_critic(spaces, self.hidden, encoder=f)
         time = Axis("time", mask="valid")

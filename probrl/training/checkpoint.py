@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from probrl.errors import CheckpointError, NonFiniteError
-from probrl.expr.base import show
+from probrl.expr.base import Expr, show
 from probrl.training import storage
 from probrl.training.agent import Agent
 from probrl.training.catalogue import hyper_parameters, is_ours, is_plain, name_of_algorithm, stored
@@ -54,9 +54,14 @@ def describe(agent: Agent) -> Plain:
 
 def configuration(agent: Agent) -> Plain:
     """Everything that a person would want to know of a run, in plain types: what stays the same as it goes on."""
-    hyper = {k: value if is_plain(value) else show(value) for k, value in hyper_parameters(agent.algorithm).items()}
+    hyper = {k: value if is_plain(value) else _said(value) for k, value in hyper_parameters(agent.algorithm).items()}
     lasting = {k: value for k, value in describe(agent).items() if k not in PASSING}
     return {**lasting, "env": agent.env_name, "hyper_parameters": hyper}
+
+
+def _said(value: Any) -> str:
+    """What is not plain, in words: a formula as it prints, a distribution as it is declared."""
+    return show(value) if isinstance(value, Expr) else str(value)
 
 
 def save(agent: Agent, path: str | Path) -> Path:

@@ -137,3 +137,24 @@ def test_own_networks_take_dicts():
     actor = pr.Categorical("a | s", Mine(2))
     agent = pr.PPO(Several, seed=1, actor=actor, critic=pr.Deterministic("v | s", Mine(1)), **FAST).learn(4_000)
     assert agent.evaluate(episodes=32).mean == 1.0
+
+
+def test_an_encoder_of_ones_own(tmp_path):
+    def encoder():
+        return pr.Deterministic("e | s", nn.Sequential(nn.Linear(1, 8), nn.Tanh()), rank=1, name="h")
+
+    torch.manual_seed(0)
+    mine = encoder()
+    agent = pr.PPO(Echo, seed=1, shared_encoder=mine, gamma=0.99, **FAST).learn(4_000)
+    assert agent.encoder is mine and agent.evaluate(episodes=32).mean == 1.0 and "V_φ(h(s_t))" in agent.text()
+    agent.save(tmp_path / "run")
+    with pytest.raises(ProbrlError, match="your own shared_encoder: hand it over"):
+        pr.load(tmp_path / "run", env=Echo)
+    back = pr.load(tmp_path / "run", env=Echo, shared_encoder=encoder())
+    assert back.evaluate(episodes=32).mean == 1.0
+
+
+@pytest.mark.parametrize("wrong", [pr.Normal("e | s", pr.mlp(1, 8)), pr.Deterministic("e | s", pr.mlp(1, 8)), "yes", 3])
+def test_what_is_no_encoder_is_refused(wrong):
+    with pytest.raises(ProbrlError, match=r"pr\.Deterministic\('e \| s', network, rank=1\)"):
+        pr.PPO(Echo, shared_encoder=wrong, **SMALL)
