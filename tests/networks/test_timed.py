@@ -14,6 +14,7 @@ from torch.func import functional_call, grad, jacrev, jvp, vmap
 import probrl.networks
 from probrl.errors import DataError
 from probrl.networks.time_encoders import TimeEncoder
+from probrl.networks.time_mlp import TimeMLP
 from probrl.networks.timed import TimedNetwork
 from probrl.networks.unet import UNet2d
 
@@ -102,13 +103,28 @@ def test_rows_do_not_see_each_other(cls, shape):
     torch.testing.assert_close(net(x, t, c)[1:2], net(x[1:2], t[1:2], c[1:2]))
 
 
-@each_case
-def test_traces_as_one_graph(cls, shape):
+@pytest.mark.parametrize("cls", family(TimedNetwork), ids=lambda c: c.__name__)
+def test_traces_as_one_graph(cls):
     torch.compiler.reset()  # the networks share one forward, and torch keeps eight compilations of a function
-    net = make(cls, shape, CONDITIONS["dict"][0])
+    net = make(cls, SHAPES[cls.dimensions][-1], CONDITIONS["dict"][0])
     traced = torch.compile(net, backend="aot_eager", fullgraph=True)
-    x, t, c = inputs(shape, "dict")
-    torch.testing.assert_close(traced(x, t, c), net(x, t, c))
+    x, t, c = inputs(net.event_shape, "dict")
+    with torch.no_grad():  # tracing the U-Nets' backward pass too takes twice as long
+        torch.testing.assert_close(traced(x, t, c), net(x, t, c))
+
+
+def test_a_training_step_traces_as_one_graph():
+    torch.compiler.reset()
+    net = make(TimeMLP, (2,), 5)
+    x, t, c = inputs((2,), "vector")
+
+    def gradient(params):
+        return grad(lambda p: (functional_call(net, p, (x, t, c)) - x).square().mean())(params)
+
+    params = {name: p.detach() for name, p in net.named_parameters()}
+    traced = torch.compile(gradient, backend="aot_eager", fullgraph=True)(params)
+    for name, expected in gradient(params).items():
+        torch.testing.assert_close(traced[name], expected)
 
 
 @each_case
