@@ -38,7 +38,7 @@ def load(
         env: what it shall play; None is the id it was trained on, if it was an id.
         algorithm: for an algorithm that is not this package's own: the declaration with its hyper-parameters.
         device: where it shall live; None is where it lived.
-        parts: the ``actor``, ``critic``, ``loss`` or formulas of the user's own that it was made with.
+        parts: the ``actor``, ``critic``, ``loss``, ``wrappers`` or formulas of the user's own that it was made with.
 
     Errors:
         CheckpointError for a folder that holds no checkpoint, a damaged one, or another program's.
@@ -79,7 +79,7 @@ def resume(
         backend: another one than it was compiled with.
         threads: another number than it had.
         progress: whether a progress bar is shown.
-        parts: the ``actor``, ``critic``, ``loss`` or formulas of the user's own that it was made with.
+        parts: the ``actor``, ``critic``, ``loss``, ``wrappers`` or formulas of the user's own that it was made with.
 
     Errors:
         CheckpointError for a folder that :func:`load` refuses, or in which another process is learning; DataError for
@@ -114,6 +114,7 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
     manifest, weights, state = storage.newest(folder)
     try:
         agent = _declared(manifest, env, algorithm, how, parts)
+        rows = whole_number("rows", manifest["rows"], least=0)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, ProbrlError):
             raise
@@ -129,7 +130,7 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
         agent.take_state(state)
     except (KeyError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"the state in {str(folder)!r} does not fit: {' '.join(str(error).split())}") from error
-    agent.metrics.rows[:] = read_metrics(folder)[: manifest["rows"]]  # what came after the checkpoint is played again
+    agent.metrics.rows[:] = read_metrics(folder)[:rows]  # what came after the checkpoint is played again
     return agent, manifest
 
 

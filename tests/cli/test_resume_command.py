@@ -66,6 +66,14 @@ def test_a_run_of_something_else_is_refused(key, value, message, folder, capsys)
     assert (code, out) == (1, "") and err.count("\n") == 1 and message in err
 
 
+@pytest.mark.parametrize("key", ["goal", "rows", "threads", "backend", "iteration"])
+def test_a_manifest_that_lacks_something_is_damaged(key, folder, capsys):
+    file = folder / "manifest.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != key}))
+    code, out, err = run(capsys, "resume", str(folder))
+    assert (code, out) == (1, "") and err.count("\n") == 1 and f"is damaged: KeyError '{key}'" in err
+
+
 def test_a_run_that_somebody_learns_in_is_refused(folder, capsys):
     with FolderLock(folder):
         code, out, err = run(capsys, "resume", str(folder), "--total-timesteps", "64")
