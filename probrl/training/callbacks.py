@@ -64,16 +64,20 @@ class Evaluate:
         self.best = -math.inf
         self.latest: Evaluation | None = None
 
+    def begin(self, trainer: OnPolicyTrainer) -> None:
+        """Refuses an agent whose environment cannot be made anew, before anything is learned."""
+        env = trainer.agent.env
+        if self.env is None and (env is None or not repeatable(env)):
+            raise DataError(
+                "Evaluate plays in environments of its own, and no second one can be made of an instance: "
+                "hand one over, as in Evaluate(every=..., env=...)"
+            )
+
     def __call__(self, trainer: OnPolicyTrainer) -> None:
         """Evaluates where it is time to, and writes the result into ``trainer.metrics``."""
         if not due(trainer, self.every):
             return
         agent = trainer.agent
-        if self.env is None and (agent.env is None or not repeatable(agent.env)):
-            raise DataError(
-                "Evaluate plays in environments of its own, and no second one can be made of an instance: "
-                "hand one over, as in Evaluate(every=..., env=...)"
-            )
         seed = agent.settings.seed + BEST_SEED if self.seed is None else self.seed
         acting = agent._generator.get_state()  # drawn actions must not change what is learned afterwards
         with torch.random.fork_rng(devices=[]):
@@ -142,10 +146,13 @@ class Checkpoint:
     def __init__(self, every: int, path: str | Path | None = None) -> None:
         self.every, self.path = whole_number("every", every), path
 
-    def __call__(self, trainer: OnPolicyTrainer) -> None:
-        """Nothing: it saves once the metrics of the update are written."""
+    def begin(self, trainer: OnPolicyTrainer) -> None:
+        """Refuses an agent that has no run folder if there is no other place."""
         if self.path is None and trainer.agent.folder is None:
             raise DataError("Checkpoint needs a place: name one, as in Checkpoint(every=..., path='runs/mine')")
+
+    def __call__(self, trainer: OnPolicyTrainer) -> None:
+        """Nothing: it saves once the metrics of the update are written."""
 
     def after(self, trainer: OnPolicyTrainer) -> None:
         """Saves where it is time to."""
@@ -222,7 +229,8 @@ def told(callbacks: list[Callback], trainer: OnPolicyTrainer) -> bool:
 def hook(callbacks: list[Callback], name: str, trainer: OnPolicyTrainer) -> None:
     """Calls the method of a name where a callback has it.
 
-    ``after(trainer)`` comes once the metrics of an update are written, ``end(trainer)`` when the learning is over.
+    ``begin(trainer)`` comes before anything is learned, ``after(trainer)`` once the metrics of an update are written,
+    ``end(trainer)`` when the learning is over.
     """
     for callback in callbacks:
         method = getattr(callback, name, None)

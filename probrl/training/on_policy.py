@@ -68,6 +68,7 @@ class OnPolicyTrainer:
         agent, began = self.agent, self.agent.timesteps
         goal = began + whole_number("total_timesteps", total_timesteps)
         callbacks = self.callbacks = gathered(agent, callback)
+        hook(callbacks, "begin", self)
         rows = self.steps_per_update
         agent.compile(updates=-(-total_timesteps // rows) * planned_updates(agent.program, rows))
         start, agent.goal = time.perf_counter(), goal

@@ -102,24 +102,28 @@ class TensorBoard:
         except ImportError as error:
             raise MissingExtraError("TensorBoard is not installed: pip install 'probrl[log]'") from error
 
+    def begin(self, trainer: OnPolicyTrainer) -> None:
+        """Finds the place of the log."""
+        folder = trainer.agent.folder
+        if self.path is None and folder is None:
+            raise DataError("TensorBoard needs a place: name one, as in TensorBoard('runs/tensorboard')")
+        self._place = str(self.path or f"{folder}/tensorboard")
+        self._rates = learning_rates(trainer.agent.program)
+
     def __call__(self, trainer: OnPolicyTrainer) -> None:
         """Nothing: it writes once the metrics of the update are complete."""
 
     def after(self, trainer: OnPolicyTrainer) -> None:
         """Writes the newest row."""
+        steps = trainer.agent.timesteps
         if self._writer is None:
-            folder = trainer.agent.folder
-            if self.path is None and folder is None:
-                raise DataError("TensorBoard needs a place: name one, as in TensorBoard('runs/tensorboard')")
             from torch.utils.tensorboard import SummaryWriter
 
             # what a run that is resumed had written after its checkpoint is not shown
-            place = str(self.path or f"{folder}/tensorboard")
-            self._writer = SummaryWriter(place, purge_step=trainer.agent.timesteps)
-            self._rates = learning_rates(trainer.agent.program)
+            self._writer = SummaryWriter(self._place, purge_step=steps)
         rates = {name: value(trainer.agent.update) for name, value in self._rates.items()}
         for tag, value in tags({**trainer.metrics, **rates}).items():
-            self._writer.add_scalar(tag, value, trainer.agent.timesteps)
+            self._writer.add_scalar(tag, value, steps)
 
     def end(self, trainer: OnPolicyTrainer) -> None:
         """Makes sure that everything is on disk."""

@@ -53,6 +53,7 @@ def test_an_instance_needs_another_environment_for_evaluations():
     agent = PPO(OneStep(), **{**SMALL, "num_envs": 1})
     with pytest.raises(DataError, match="hand one over, as in Evaluate"):
         agent.learn(8, callback=Evaluate(8))
+    assert agent.timesteps == 0
     agent.learn(8, callback=Evaluate(8, episodes=2, env=OneStep))
 
 
