@@ -97,6 +97,7 @@ PPO = {"num_minibatches": 2, "update_epochs": 2, **SMALL}
 VARIANTS = {
     "value clip, early stop": {"clip_vloss": True, "target_kl": 0.001, "ent_coef": 0.01},
     "no schedules": {"anneal_lr": False, "anneal_clip": False},
+    "schedules as formulas": {"learning_rate": 1e-3 * (1 - pr.progress) ** 2, "anneal_lr": False},
     "normalised": {"norm_obs": True, "norm_reward": True},
     "one encoder": {"shared_encoder": True, "norm_obs": True},
 }
