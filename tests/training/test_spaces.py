@@ -9,6 +9,7 @@ import probrl as pr
 from probrl.errors import DataError
 from probrl.training import OnPolicyTrainer
 from probrl.training.observing import one_or_many, to_tensors
+from tests import algorithms
 from tests.envs.seen import Asked, Bright, Buttons, FarAway, Numbered, Several, Switches
 
 FAST = {
@@ -94,10 +95,20 @@ def test_it_comes_back_from_disk(env, tmp_path):
     back.learn(16)
 
 
-def test_compiled_is_eager_on_dicts():
+@pytest.mark.parametrize("env", [Buttons, Switches, Several, Bright])
+@pytest.mark.parametrize("name", algorithms.NAMES)
+def test_every_algorithm_takes_what_may_be_seen_and_done(name, env):
+    options = {**algorithms.SMALL, "norm_obs": True, "norm_reward": True, "shared_encoder": True}
+    agent = algorithms.agent(name, env, **options).learn(64)
+    assert agent.metrics.rows[-1]["finite"] == 1.0 and np.isfinite(agent.metrics.rows[-1]["loss"])
+    assert len(agent.predict(stacked(observations(env, 3)))) == 3 and agent.latex()
+
+
+@pytest.mark.parametrize("env", [Several, Bright])
+def test_compiled_is_eager(env):
     weights = []
     for backend in ("eager", "aot_eager"):
-        agent = pr.PPO(Several, seed=1, backend=backend, **SMALL).learn(16)
+        agent = pr.PPO(env, seed=1, backend=backend, **{**SMALL, "update_epochs": 1}).learn(16)
         weights.append(torch.cat([p.detach().flatten() for n in agent.networks().values() for p in n.parameters()]))
     torch.testing.assert_close(*weights, atol=1e-6, rtol=1e-5)
 
