@@ -47,6 +47,7 @@ from probrl.expr.operators import (
     sum_event,
     symbols,
     tanh,
+    var,
     where,
 )  # fmt: skip
 from probrl.expr.recursion import following as next

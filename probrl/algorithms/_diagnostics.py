@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from probrl.errors import ExpressionError
-from probrl.expr.operators import abs, exp, mean, std
+from probrl.expr.operators import abs, exp, mean, var
 
 Reported = tuple[Any, str]
 
@@ -36,6 +36,6 @@ def clip_fraction(ratio: Any, epsilon: Any) -> Reported:
 def explained_variance(target: Any, value: Any) -> Reported:
     """One less the share of the targets' variance that the critic leaves."""
     return (
-        1 - std(target - value) ** 2 / std(target) ** 2,
+        1 - var(target - value) / var(target),
         "share of the variance of the targets that the critic explains; towards 1, below 0 is worse than a constant",
     )

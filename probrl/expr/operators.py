@@ -58,6 +58,7 @@ from probrl.expr.reductions import (
     std,
     sum,
     sum_event,
+    var,
 )  # fmt: skip
 
 __all__ = [
@@ -65,5 +66,5 @@ __all__ = [
     "dot", "equal", "exp", "floor", "fresh_noise", "getitem", "index", "lgamma", "lift", "log", "log_softmax", "logsumexp",
     "maximum", "mean", "minimum", "multiply", "named", "negative", "noise", "only_index", "operand", "power", "reduce_index", "rename",
     "sigmoid", "sign", "sin", "softmax", "softplus", "sqnorm", "sqrt", "stack", "standardize", "std", "stop_gradient",
-    "subtract", "sum", "sum_event", "symbols", "tanh", "to_axis", "to_event", "where",
+    "subtract", "sum", "sum_event", "symbols", "tanh", "to_axis", "to_event", "var", "where",
 ]  # fmt: skip

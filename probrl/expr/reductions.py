@@ -38,6 +38,12 @@ def std(x: Any) -> Expr:
     return sqrt(mean((x - mean(x)) ** 2))
 
 
+@definition("var")
+def var(x: Any) -> Expr:
+    """The population variance over all data axes."""
+    return mean((x - mean(x)) ** 2)
+
+
 @definition("standardize")
 def standardize(x: Any) -> Expr:
     """(x - mean x) / (std x + 1e-8), over all data axes (the minibatch in a Minimize), population std."""

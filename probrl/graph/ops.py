@@ -111,10 +111,12 @@ def counted(mask, dims, like):
 
 
 def linear_recursion(a, b, init, dim, reverse):
-    """h_t = a_t h_{t-1} + b_t along a dimension, by doubling: log2(T) steps instead of T."""
+    """h_t = a_t h_{t-1} + b_t along a dimension; where it is long by doubling, log2(T) steps instead of T."""
     shape = common_shape([x.shape for x in (a, b) if isinstance(x, Tensor)])
     a = (a if isinstance(a, Tensor) else b.new_full((), a)).expand(shape)
     b = (b if isinstance(b, Tensor) else a.new_full((), b)).expand(shape)
+    if shape[dim] <= SHORT:
+        return one_by_one(a, b, init, dim, reverse)
     if reverse:
         a, b = a.flip(dim), b.flip(dim)
     length = shape[dim]
@@ -129,6 +131,20 @@ def linear_recursion(a, b, init, dim, reverse):
         a = torch.cat([a.narrow(dim, 0, step), later * a.narrow(dim, 0, rest)], dim)
         step *= 2
     return b.flip(dim) if reverse else b
+
+
+SHORT = 24  # indices for which one operation each costs less than the dozen of every doubling
+
+
+def one_by_one(a, b, init, dim, reverse):
+    """h_t = a_t h_{t-1} + b_t along a dimension, an operation for each index."""
+    rows = list(zip(a.unbind(dim), b.unbind(dim), strict=True))
+    h, found = init, []
+    for factor, term in reversed(rows) if reverse else rows:
+        first = not isinstance(h, Tensor)
+        h = (term if h == 0 else term + factor * h) if first else torch.addcmul(term, factor, h)
+        found.append(h)
+    return torch.stack(found[::-1] if reverse else found, dim)
 
 
 def scan(body, states, rows, held, dims, mask, mask_dim, reverse):

@@ -72,6 +72,7 @@ DEFINITIONS: dict[str, Callable] = {
     "clip": lambda: pr.clip(x, -1, 1),
     "standardize": lambda: pr.standardize(A),
     "std": lambda: pr.std(A),
+    "var": lambda: pr.var(A),
     "sqnorm": lambda: pr.sqnorm(p - q),
     "dot": lambda: pr.dot(p, q),
     "softmax": lambda: pr.softmax(k),
