@@ -269,3 +269,11 @@ def test_patches_hold_neighbours_and_go_back():
         DiT2d((1, 4, 5))
     with pytest.raises(DataError, match="heads do not divide"):
         DiT2d((1, 4, 4), width=6)
+
+
+def test_the_perceptron_hears_point_time_and_condition_alike():
+    """Drawn as one matrix, the weights of two coordinates are lost beside those of the time."""
+    first = TimeMLP(2, condition=50, hidden=(512,)).layers[0]
+    point, time, condition = first.weight.split([2, 64, 50], 1)
+    for part in (point, time, condition):
+        assert part.square().sum(1).mean().item() == pytest.approx(2, rel=0.15)

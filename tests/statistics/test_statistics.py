@@ -11,6 +11,7 @@ from scipy import stats
 
 from probrl.errors import DataError
 from probrl.statistics import (
+    compare,
     density_and_coverage,
     sliced_wasserstein,
     squared_mmd,
@@ -195,3 +196,21 @@ def test_samples_that_do_not_go_together_are_refused(statistic):
         statistic(x, torch.full((20, 2), float("nan")))
     with pytest.raises(DataError, match="points or more"):
         statistic(x, x[:0])
+
+
+class TestComparison:
+    def test_is_each_statistic_of_the_same_points(self):
+        x, y = torch.randn(60, 1, 2, 2), torch.randn(50, 1, 2, 2)
+        found = compare(x, y)
+        near = density_and_coverage(y, x)
+        assert found["squared_mmd"] == pytest.approx(squared_mmd(x, y).item(), abs=1e-6)
+        assert (found["density"], found["coverage"]) == pytest.approx([v.item() for v in near])
+        assert found == compare(x, y) and found != compare(x, y, seed=1)
+
+    def test_looks_at_no_more_points_than_it_may(self):
+        x, y = torch.randn(60, 2), torch.randn(50, 2)
+        assert compare(x, y, at_most=20)["coverage"] * 20 == pytest.approx(
+            round(compare(x, y, at_most=20)["coverage"] * 20)
+        )
+        with pytest.raises(DataError, match="six points"):
+            compare(x, y, at_most=5)
