@@ -68,6 +68,10 @@ def copies(
         return SyncVectorEnv(builders, copy=False, autoreset_mode=AutoresetMode.SAME_STEP), called[0]
     except RuntimeError as error:
         raise EnvironmentError(f"the copies of {called[0]} differ: {' '.join(str(error).split())}") from error
+    except (TypeError, AttributeError) as error:
+        if name is not None:
+            raise
+        raise EnvironmentError(f"{called[0]} cannot be used: {' '.join(str(error).split())}") from error
 
 
 def _draw_apart(index: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import struct
 import zlib
 from typing import Any
@@ -12,12 +11,14 @@ import gymnasium
 import numpy as np
 
 from probrl.envs import simulators
+from probrl.envs.faults import NO_PAIR, misfit, said
 from probrl.envs.levels import levels, put, put_start, start, told
 from probrl.envs.plain import NotPlain, Reader, Writer
 from probrl.errors import EnvironmentError
 from probrl.nested import parts
 
 LONGEST = 100_000  # steps of an episode that are remembered for a replay
+BOOLS = (bool, np.bool_)
 PAIR = struct.Struct("d?").pack
 WATCHED = 20  # resets and steps that are watched for draws from the generators that a whole process shares
 
@@ -82,7 +83,7 @@ class Copy(gymnasium.Wrapper):
         except Exception as error:
             raise self._blame("reset", error) from error
         if not isinstance(result, tuple) or len(result) != 2:
-            raise self._no_pair()
+            raise EnvironmentError(f"{self._where()} {NO_PAIR.format(self._steps)}")
         observation, info = result
         self._look(observation)
         if before is not None:
@@ -98,10 +99,12 @@ class Copy(gymnasium.Wrapper):
         """Executes one action."""
         before = _shared() if self._watched < WATCHED else None
         try:
-            observation, reward, terminated, truncated, _ = result = self.env.step(action)
+            observation, reward, terminated, truncated, info = result = self.env.step(action)
             float(reward)
         except Exception as error:
             raise self._blame("step", error) from error
+        if type(terminated) not in BOOLS or type(truncated) not in BOOLS or type(info) is not dict:
+            self._look_aside(terminated, truncated, info)
         box = self._box
         # the two comparisons that nearly always hold, before anything that takes longer
         if box is None or getattr(observation, "shape", None) != box.shape or observation.dtype is not box.dtype:
@@ -201,54 +204,20 @@ class Copy(gymnasium.Wrapper):
         if fault:
             raise EnvironmentError(f"{self._where()} gave {fault} at step {self._steps}")
 
+    def _look_aside(self, terminated: Any, truncated: Any, info: Any) -> None:
+        for name, value in (("terminated", terminated), ("truncated", truncated)):
+            if not isinstance(value, (*BOOLS, int)):
+                raise EnvironmentError(f"{self._where()} gave {name} as {value!r} at step {self._steps}, not as a bool")
+        if not isinstance(info, dict):
+            raise EnvironmentError(f"{self._where()} gave info as {info!r} at step {self._steps}, not as a dict")
+
     def _where(self) -> str:
         return f"{self._called}: environment {self._index}"
 
-    def _no_pair(self) -> EnvironmentError:
-        return EnvironmentError(
-            f"{self._where()} gave no pair from reset() at step {self._steps}: it returns (observation, info)"
-        )
-
     def _blame(self, call: str, error: Exception) -> EnvironmentError:
-        text = " ".join(str(error).split())
-        at = f"at step {self._steps}"
         if isinstance(error, EnvironmentError):
             return error
-        count = re.search(r"not enough values to unpack \(expected 5, got (\d+)\)", text)
-        if call == "step" and count:
-            return EnvironmentError(
-                f"{self._where()} gave {count[1]} values from step() {at}, where gymnasium has 5: observation, reward, "
-                "terminated, truncated, info"
-            )
-        if call == "reset" and ("values to unpack (expected 2" in text or "cannot unpack" in text):
-            return self._no_pair()
-        return EnvironmentError(f"{self._where()} raised {type(error).__name__} in {call}() {at}: {text}")
-
-
-def misfit(space: gymnasium.Space, observation: Any) -> str | None:
-    """How an observation differs from its space in shape or kind, or None; values are not looked at.
-
-    Example:
-        >>> misfit(gymnasium.spaces.Box(-1, 1, (2,)), np.zeros(3))
-        'an observation of shape (3,), declared was (2,)'
-    """
-    if isinstance(space, gymnasium.spaces.Dict):
-        if not isinstance(observation, dict) or observation.keys() != space.spaces.keys():
-            names = list(observation) if isinstance(observation, dict) else type(observation).__name__
-            return f"an observation of {names}, declared was {list(space.spaces)}"
-        faults = ((k, misfit(part, observation[k])) for k, part in space.spaces.items())
-        return next((f"in {k!r} {fault}" for k, fault in faults if fault), None)
-    if space.shape is None or space.dtype is None:
-        return None
-    try:
-        array = np.asarray(observation)
-    except ValueError:
-        return f"an observation that is no array, declared was {space}"
-    if array.shape != space.shape:
-        return f"an observation of shape {array.shape}, declared was {space.shape}"
-    if array.dtype != space.dtype and not np.can_cast(array.dtype, space.dtype, "same_kind"):
-        return f"an observation of type {array.dtype}, declared was {space.dtype}"
-    return None
+        return EnvironmentError(f"{self._where()} {said(error, call, self._steps)}")
 
 
 def _shared() -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from probrl.envs.bounds import Bounds
+from probrl.envs.faults import misfit_of_all, said
 from probrl.envs.plain import Reader, Writer
 from probrl.envs.reading import read_spaces
 from probrl.envs.spaces import Spaces
@@ -18,6 +19,7 @@ from probrl.errors import EnvironmentError
 from probrl.nested import each, parts
 
 Array = np.ndarray[Any, Any]
+LOOKED_AT = 5  # steps whose rewards and ends are looked at; the shape of what is seen is looked at in every step
 
 
 class Transition(NamedTuple):
@@ -110,6 +112,8 @@ class Environments:
     def __init__(self, vector: VectorEnv, name: str = "environment") -> None:
         self.vector, self.name = vector, name
         self.num_envs = int(vector.num_envs)
+        if self.num_envs < 1:
+            raise EnvironmentError(f"{name} has {self.num_envs} environments: it needs one at least")
         self.spaces: Spaces = read_spaces(vector.single_observation_space, vector.single_action_space)
         self.mode = _mode(vector, name)
         self.episodes = EpisodeLog(self.num_envs)
@@ -118,6 +122,9 @@ class Environments:
         self.started = False
         self._bounds = Bounds(vector.single_observation_space, name)
         name_copies(vector, name)
+        # what every step must show; the shapes in a dict are only looked at in the first steps
+        shape = self.spaces.observation.shape
+        self._shape = None if isinstance(shape, Mapping) else (self.num_envs, *shape)
         self._over = np.zeros(self.num_envs, dtype=bool)
         self._all_valid = np.ones(self.num_envs, dtype=bool)
         self._executable = self.spaces.action.executable
@@ -145,6 +152,8 @@ class Environments:
             observation, reward, terminated, truncated, info = self.vector.step(self._executable(action))
         except Exception as error:
             raise self._blamed(error, "step") from error
+        if self.steps < LOOKED_AT or (self._shape is not None and observation.shape != self._shape):
+            self._look(observation, reward=reward, terminated=terminated, truncated=truncated)
         self.steps += 1
         ended = terminated | truncated
         next_observation, valid = observation, self._all_valid
@@ -207,11 +216,18 @@ class Environments:
             each(lambda rows, row, i=i: rows.__setitem__(i, row), last, final[i])
         return last, observation
 
+    def _look(self, observation: Any, **given: Any) -> None:
+        fault = misfit_of_all(self.num_envs, **given)
+        if fault:
+            raise EnvironmentError(f"{self.name} {fault}, at step {self.steps}")
+        self._checked(observation)
+
     def _blamed(self, error: Exception, call: str) -> EnvironmentError:
-        if isinstance(error, EnvironmentError):
-            return error
-        text = " ".join(str(error).split())
-        return EnvironmentError(f"{self.name} raised {type(error).__name__} in {call}() at step {self.steps}: {text}")
+        return (
+            error
+            if isinstance(error, EnvironmentError)
+            else EnvironmentError(f"{self.name} {said(error, call, self.steps)}")
+        )
 
     def _refuse_empty(self, empty: Array) -> None:
         if np.count_nonzero(empty):

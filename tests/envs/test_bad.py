@@ -23,6 +23,24 @@ NAMED = {
 }
 
 
+SAID = [
+    ("step", lambda self, a: None, r"gave no tuple from step\(\) at step 0"),
+    ("step", lambda self, a: (np.zeros(2), 1.0, "no", False, {}), "gave terminated as 'no' at step 0, not as a bool"),
+    ("step", lambda self, a: (np.zeros(2), 1.0, False, None, {}), "gave truncated as None at step 0, not as a bool"),
+    ("step", lambda self, a: (np.zeros(2), 1.0, False, False, None), "gave info as None at step 0, not as a dict"),
+    ("step", lambda self, a: (np.zeros(2), None, False, False, {}), r"raised TypeError in step\(\) at step 0: .*"),
+    ("reset", lambda self, *, seed=None, options=None: None, r"gave no pair from reset\(\) at step 0: .*"),
+    ("reset", lambda self, seed=None: (np.zeros(2), {}), r"raised TypeError in reset\(\) at step 0: .*'options'"),
+]
+
+
+@pytest.mark.parametrize(("name", "function", "message"), SAID)
+def test_what_is_given_is_looked_at(name, function, message):
+    cls = type("Odd", (bad.Good,), {name: function})
+    with pytest.raises(EnvironmentError, match=f"^Odd: environment 0 {message}$"):
+        stopped(make(cls, 2))
+
+
 def second_is_bad(cls):
     """A callable that makes good copies but for the second one."""
     made = []
@@ -148,6 +166,12 @@ def test_a_callable_that_makes_nothing_new_is_refused():
         make(lambda: env, 2)
 
 
+def test_an_environment_without_spaces_is_refused():
+    cls = type("Bare", (bad.Good,), {"action_space": None})
+    with pytest.raises(EnvironmentError, match="^Bare cannot be used: .*NoneType"):
+        make(cls, 2)
+
+
 def test_a_callable_that_raises_is_named():
     def new():
         raise OSError("no\nlicence")
@@ -174,6 +198,30 @@ class Empty(VectorEnv):
 def test_an_episode_without_a_step_is_refused():
     with pytest.raises(EnvironmentError, match=r"^Empty: environment 1 ended an episode of no step at step 2$"):
         stopped(make(Empty()))
+
+
+FOUR = np.zeros((2, 1), np.float32), np.ones(2), np.zeros(2, bool), np.zeros(2, bool)
+ODD = [
+    ({"num_envs": 0}, "^Fine has 0 environments: it needs one at least$"),
+    ({"step": lambda self, a: FOUR}, r"^Fine gave 4 values from step\(\) at step 0, where gymnasium has 5: .*$"),
+    ({"step": lambda self, a: (np.zeros((3, 1)), *FOUR[1:], {})}, r"shape \(1,\) but gave, in all, \(3, 1\)$"),
+    (
+        {"step": lambda self, a: (FOUR[0], [1, 1], *FOUR[2:], {})},
+        "gave reward as list, where 2 numbers are due, at step 0$",
+    ),
+    (
+        {"step": lambda self, a: (*FOUR[:2], np.zeros(2), FOUR[3], {})},
+        r"gave terminated as float64 of shape \(2,\), where",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "message"), ODD)
+def test_what_a_vector_environment_gives_is_looked_at(parts, message):
+    fine = {"step": lambda self, a: (*FOUR, {})}
+    stopped(make(type("Fine", (Empty,), fine)()))
+    with pytest.raises(EnvironmentError, match=message):
+        stopped(make(type("Fine", (Empty,), {**fine, **parts})()))
 
 
 def test_a_vector_environment_that_raises_is_named():
