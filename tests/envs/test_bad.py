@@ -168,7 +168,7 @@ def test_a_callable_that_makes_nothing_new_is_refused():
 
 def test_an_environment_without_spaces_is_refused():
     cls = type("Bare", (bad.Good,), {"action_space": None})
-    with pytest.raises(EnvironmentError, match="^Bare cannot be used: .*NoneType"):
+    with pytest.raises(EnvironmentError, match=r"^Bare cannot be used: .*NoneType"):
         make(cls, 2)
 
 
