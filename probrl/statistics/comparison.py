@@ -34,13 +34,13 @@ def compare(samples: Tensor, data: Tensor, seed: int = 0, at_most: int = 2000) -
     if at_most < 6 or min(samples.dim(), data.dim()) == 0:
         raise DataError(f"a comparison looks at six points or more; got at_most={at_most}")
     generator = torch.Generator().manual_seed(seed)
-    few = [
+    x, y = (
         x.detach()[torch.randperm(len(x), generator=generator)[:at_most].to(x.device)].cpu() for x in (samples, data)
     ]
-    near = density_and_coverage(few[1], few[0])
+    near = density_and_coverage(y, x)
     return {
-        "sliced_wasserstein": float(sliced_wasserstein(*few, generator=generator)),
-        "squared_mmd": float(squared_mmd(*few)),
+        "sliced_wasserstein": float(sliced_wasserstein(x, y, generator=generator)),
+        "squared_mmd": float(squared_mmd(x, y)),
         "density": float(near.density),
         "coverage": float(near.coverage),
     }
