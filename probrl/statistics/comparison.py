@@ -35,8 +35,8 @@ def compare(samples: Tensor, data: Tensor, seed: int = 0, at_most: int = 2000) -
         raise DataError(f"a comparison looks at six points or more; got at_most={at_most}")
     generator = torch.Generator().manual_seed(seed)
     x, y = (
-        x.detach()[torch.randperm(len(x), generator=generator)[:at_most].to(x.device)].cpu() for x in (samples, data)
-    ]
+        z.detach()[torch.randperm(len(z), generator=generator)[:at_most].to(z.device)].cpu() for z in (samples, data)
+    )
     near = density_and_coverage(y, x)
     return {
         "sliced_wasserstein": float(sliced_wasserstein(x, y, generator=generator)),
