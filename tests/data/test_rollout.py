@@ -55,6 +55,26 @@ def test_images_stay_bytes_and_reals_become_float32():
     assert Rollout(1, 2, (3,), (), True, "float64").columns()["s"].dtype is torch.float32
 
 
+def test_dicts_are_columns_of_their_own():
+    shape, types = {"arm": {"angles": (2,)}, "eye": (4, 4)}, {"arm": {"angles": "float64"}, "eye": "uint8"}
+    rollout = Rollout(N, 2, shape, (), True, types)
+    buffer = {"arm": {"angles": np.ones((N, 2))}, "eye": np.full((N, 4, 4), 7, np.uint8)}
+    for t in range(2):
+        seen = rollout.observe(buffer)
+        assert seen["arm"]["angles"].dtype is torch.float32 and seen["eye"].dtype is torch.uint8
+        buffer["arm"]["angles"][:] = 5 + t  # environments write over what they gave
+        flags = np.zeros(N, bool)
+        rollout.record(np.zeros(N), np.zeros(N), np.zeros(N), buffer, flags, flags, ~flags)
+    columns = rollout.columns()
+    assert columns["s"]["arm"]["angles"][0].tolist() == [[1, 1], [5, 5]]
+    assert columns["s_next"]["arm"]["angles"][0].tolist() == [[5, 5], [6, 6]]
+    assert columns["s_next"]["eye"].shape == (N, 2, 4, 4)
+    rollout.clear()
+    rollout.observe({"arm": {"angles": np.full((N, 2), np.nan)}, "eye": buffer["eye"]})
+    with pytest.raises(NonFiniteError, match=r"the observation's 'arm\.angles' is nan in environment 0 at step 0"):
+        rollout.check_finite()
+
+
 BAD = {
     "reward": (lambda t: np.array([0, np.nan if t == 2 else 0, 0]), "the reward is nan in environment 1 at step 2"),
     "next_observation": (

@@ -104,7 +104,7 @@ def test_every_algorithm_takes_what_may_be_seen_and_done(name, env):
     assert len(agent.predict(stacked(observations(env, 3)))) == 3 and agent.latex()
 
 
-@pytest.mark.parametrize("env", [Several, Bright])
+@pytest.mark.parametrize("env", [Several, pytest.param(Bright, marks=pytest.mark.slow)])
 def test_compiled_is_eager(env):
     weights = []
     for backend in ("eager", "aot_eager"):
