@@ -9,6 +9,7 @@ from typing import Literal
 from probrl.cli.choosing import choose, usage
 from probrl.errors import DataError
 from probrl.training import Agent
+from probrl.training.meanings import meanings
 
 
 @dataclass(frozen=True)
@@ -16,14 +17,14 @@ class Show:
     """Prints the equations that an algorithm trains.
 
     Args:
-        format: LaTeX, text for a terminal, a picture, or the code of the update's graph.
+        format: LaTeX, text for a terminal, a picture, the code of the update's graph, or what each metric means.
         env_id: the environment that it is declared for.
         output: write to this file instead; a picture is written to one named after the algorithm otherwise.
         config: a file with flags, .toml or .json; flags override it.
         tuned: whether hyper-parameters that are not given are those that suit the environment.
     """
 
-    format: Literal["latex", "text", "png", "code"] = "latex"
+    format: Literal["latex", "text", "png", "code", "metrics"] = "latex"
     env_id: str = "CartPole-v1"
     output: str | None = None
     config: str | None = None
@@ -31,7 +32,7 @@ class Show:
 
 
 def show(words: list[str]) -> None:
-    """``probrl show ALGORITHM --format latex|text|png|code``, and every hyper-parameter."""
+    """``probrl show ALGORITHM --format latex|text|png|code|metrics``, and every hyper-parameter."""
     if words in (["-h"], ["--help"]):
         print(usage("show"))
         return
@@ -45,9 +46,17 @@ def show(words: list[str]) -> None:
     if chosen.format == "png":
         agent.png(target)
     else:
-        content = {"latex": agent.latex, "text": agent.text, "code": lambda: agent.code}[chosen.format]()
+        ways = {"latex": agent.latex, "text": agent.text, "code": lambda: agent.code, "metrics": lambda: table(agent)}
+        content = ways[chosen.format]()
         if target is None:
             print(content)
             return
         target.write_text(content + "\n", encoding="utf-8")
     print(f"written to {target}")
+
+
+def table(agent: Agent) -> str:
+    """Every metric of an agent's learning, with what it means."""
+    said = meanings(agent)
+    wide = max(map(len, said))
+    return "\n".join(f"{name:<{wide}}  {meaning}" for name, meaning in said.items())

@@ -59,7 +59,9 @@ def test_runs_are_named_after_what_they_are(tmp_path, capsys, monkeypatch):
     assert folder.name.startswith("CartPole-v1__ppo__5__")
 
 
-@pytest.mark.parametrize(("form", "has"), [("latex", r"\pi_\theta"), ("text", "π"), ("code", "def ")])
+@pytest.mark.parametrize(
+    ("form", "has"), [("latex", r"\pi_\theta"), ("text", "π"), ("code", "def "), ("metrics", "critic explains")]
+)
 def test_equations_are_shown(form, has, capsys, tmp_path):
     code, out, err = run(capsys, "show", "ppo", "--format", form)
     assert (code, err) == (0, "") and has in out
