@@ -214,12 +214,18 @@ class Agent(Declared, Stored):
 
     def _other_environments(self, source: EnvLike, episodes: int) -> Environments:
         """Environments for an evaluation: made like those that it learns in, if they are the same."""
-        how, copies = self.settings.making, min(episodes, 32)
-        if source is not self.env and source != self.env:
-            how = {"wrappers": self.settings.wrappers if of_copies(source) else ()}
-        elif how["vectorization"] == "async":
-            copies = min(episodes, self.algorithm.num_envs)  # no more processes than it learns with
+        how = self.making(source)
+        # no more processes than it learns with
+        copies = min(episodes, self.algorithm.num_envs if how["vectorization"] == "async" else 32)
         return make(source, copies if repeatable(source) else None, **how)
+
+    def making(self, source: EnvLike) -> dict[str, Any]:
+        """How copies of an environment are made for this agent: what :func:`probrl.envs.make` is handed besides."""
+        settings = self.settings
+        if source is self.env or source == self.env:
+            return settings.making
+        vectorization = settings.vectorization if repeatable(source) and settings.vectorization != "native" else "auto"
+        return {"vectorization": vectorization, "wrappers": settings.wrappers if of_copies(source) else ()}
 
     def close(self) -> None:
         """Frees the environments that it made and ends their processes; learning again goes on in new ones.

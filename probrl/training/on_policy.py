@@ -46,7 +46,7 @@ class OnPolicyTrainer:
         if env is None or env is agent.env:
             environments = agent.environments
         else:
-            environments = make(env, agent.algorithm.num_envs if repeatable(env) else None, **agent.settings.making)
+            environments = make(env, agent.algorithm.num_envs if repeatable(env) else None, **agent.making(env))
         if environments.spaces != agent.spaces:
             raise EnvironmentError(f"{environments.name} has other spaces than the agent: {environments.spaces}")
         steps, settings = agent.algorithm.num_steps, agent.settings
