@@ -13,8 +13,8 @@ from probrl.training.acting import chooser, sampler
 from probrl.training.catalogue import check_hyper_parameters, own_parts
 from probrl.training.declared import Declared
 from probrl.training.evaluation import Evaluation, play, summarise
-from probrl.training.kept import fill
 from probrl.training.fitting import check_actor
+from probrl.training.kept import fill
 from probrl.training.normalization import Normalization
 from probrl.training.observing import one_or_many, to_tensors
 from probrl.training.settings import Settings, computing_with, whole_number

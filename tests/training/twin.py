@@ -88,7 +88,9 @@ class TwinPPO:
         if actor is None:
             actor = CategoricalActor(size, action.n) if hasattr(action, "n") else NormalActor(size, action.dim)
         critic = critic or mlp(size, 64, 64, 1)
-        return SimpleNamespace(actor=actor, critic=critic, encoder=None, loss="l", program=TwinProgram(self, actor, critic))
+        return SimpleNamespace(
+            actor=actor, critic=critic, encoder=None, loss="l", program=TwinProgram(self, actor, critic)
+        )
 
 
 class TwinProgram:
