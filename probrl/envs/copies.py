@@ -10,6 +10,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from probrl.envs.copy import Copy
@@ -46,9 +47,7 @@ def copies(
     def builder(index: int) -> Callable[[], gymnasium.Env]:
         def build() -> gymnasium.Env:
             if os.getpid() != here:
-                # ctrl-C reaches every process of a terminal: it is for the one that learns, which ends the others
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                _draw_apart(index)
+                _settle(index)
             env = _made(maker, index, by_id=name is not None)
             if any(env is other for other in made):
                 raise EnvironmentError(
@@ -74,8 +73,13 @@ def copies(
         raise EnvironmentError(f"{called[0]} cannot be used: {' '.join(str(error).split())}") from error
 
 
-def _draw_apart(index: int) -> None:
-    """Gives a forked process streams of its own: it has inherited those of Python and numpy, as have all the others."""
+def _settle(index: int) -> None:
+    """What a process of its own does first."""
+    # ctrl-C reaches every process of a terminal: it is for the one that learns, which ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # one that was forked must not wait for threads that it has not inherited
+    torch.set_num_threads(1)
+    # and has the streams of Python and numpy that all others have
     random.seed(random.getrandbits(64) + index)
     np.random.seed((np.random.randint(2**31) + index) % 2**32)
 
