@@ -171,14 +171,12 @@ class RMSprop(Optimizer):
             return False
         if bool(refused):
             return True
-        v, gradients = list(state["square_avg"]), list(g)
-        if scale is not None:
-            gradients = list(torch._foreach_div(gradients, scale))
+        v, gradients, size = list(state["square_avg"]), list(g), 1.0 if scale is None else float(scale)
         torch._foreach_mul_(v, self.alpha)
-        torch._foreach_addcmul_(v, gradients, gradients, 1 - self.alpha)
+        torch._foreach_addcmul_(v, gradients, gradients, (1 - self.alpha) / size**2)
         root = list(torch._foreach_sqrt(v))
         torch._foreach_add_(root, self.eps)
-        torch._foreach_addcdiv_(list(p), gradients, root, -float(lr))
+        torch._foreach_addcdiv_(list(p), gradients, root, -float(lr) / size)
         return True
 
     def rule(
