@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -147,7 +148,7 @@ class Rollout:
         for name in ("s", "a", "a_log_prob", "r", "s_next"):
             for entry, column in parts(self._columns[name]):
                 # one reduction over everything: a sum is finite unless a term is not, or the numbers are absurdly large
-                if column.is_floating_point() and not bool(torch.isfinite(column.sum())):
+                if column.is_floating_point() and not math.isfinite(column.sum().item()):
                     _refuse_non_finite(name, entry, column, begun)
 
 

@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from probrl.envs import EnvLike, make, repeatable
 from probrl.errors import EnvironmentError, NonFiniteError
 from probrl.program import Fit, Minimize, Together
@@ -123,8 +121,8 @@ class OnPolicyTrainer:
         played = bool(log.returns)
         return {
             "episodes": log.finished,
-            "episode_return": float(np.mean(log.returns)) if played else math.nan,
-            "episode_length": float(np.mean(log.lengths)) if played else math.nan,
+            "episode_return": sum(log.returns) / len(log.returns) if played else math.nan,
+            "episode_length": sum(log.lengths) / len(log.lengths) if played else math.nan,
         }
 
 

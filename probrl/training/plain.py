@@ -17,7 +17,6 @@ from probrl.networks.mlp import MLP
 Array = np.ndarray[Any, Any]
 Call = Callable[[Array], Any]
 MOST = 2**18  # multiplications of one layer: up to there a BLAS stays on one thread, above torch is as quick
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def plain(module: nn.Module, rows: int) -> Call | None:
@@ -27,7 +26,7 @@ def plain(module: nn.Module, rows: int) -> Call | None:
     changes (a parameter that is replaced, a hook, a layer) is seen by asking again. None for layers other than linear
     ones and usual activations, subclasses, hooks, other types of numbers, and products that several threads would share.
     """
-    if _watched_everywhere() or any(_watched(m) for m in module.modules()):
+    if _watched_everywhere() or _watched(module):
         return None
     if type(module) is FreeScale:
         return _free_scale(module, rows)
@@ -107,7 +106,15 @@ def _array(parameter: Tensor | None) -> Array | None:
 
 
 def _watched(module: nn.Module) -> bool:
-    return "forward" in module.__dict__ or any(getattr(module, hooks) for hooks in HOOKS)
+    """Whether calling the module, or one inside it, does more than its class says."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in module.__dict__
+        or any(_watched(inner) for inner in module._modules.values() if inner is not None)
+    )
 
 
 def _watched_everywhere() -> bool:
