@@ -67,6 +67,7 @@ class Copy(gymnasium.Wrapper):
         self._steps = 0
         self._trail: Trail | None = None
         self._remember: bool | None = None  # None until a first reset has shown whether the state can be told
+        self._made: dict[str, int] = {}  # checksums of large arrays as the constructor made them
         self._watched = 0
         self._global = False
         self._box = env.observation_space if type(env.observation_space) is gymnasium.spaces.Box else None
@@ -75,6 +76,8 @@ class Copy(gymnasium.Wrapper):
         """Starts an episode."""
         first = self._remember is None
         trail = Trail(seed, options, start(self.env)) if first or self._remember else None
+        if first:
+            self._made = self._told()[1].large
         before = _shared() if self._watched < WATCHED else None
         if self._remember:
             simulators.renew(self.env.unwrapped)
@@ -89,7 +92,7 @@ class Copy(gymnasium.Wrapper):
         if before is not None:
             self._watch(before)
         if first:
-            self._remember = not self._told()[1]
+            self._remember = not self._told()[1].sure
         self._trail = trail if self._remember else None
         if self._trail is not None:
             self._trail.add(observation)
@@ -119,11 +122,11 @@ class Copy(gymnasium.Wrapper):
     # --- state -------------------------------------------------------------------------------------------------
     def kept_state(self) -> dict[str, Any]:
         """The state in plain types and tensors: kind "exact", "replay" or "none" with a reason."""
-        written, sure = self._told()
+        written, writer = self._told(self._made)
         common = {"steps": self._steps, "remember": self._remember, "shared": _shared_state() if self._global else None}
         if isinstance(written, list):
-            trail = None if sure else self._written_trail()
-            return {"kind": "exact", "levels": written, "trail": trail, **common}
+            trail = None if writer.sure else self._written_trail()
+            return {"kind": "exact", "levels": written, "trail": trail, "made": self._made, **common}
         self._remember = True  # from the next episode on
         try:
             trail = self._written_trail()
@@ -150,11 +153,14 @@ class Copy(gymnasium.Wrapper):
             self._global = True
         return None
 
-    def _told(self) -> tuple[list[dict[str, Any]] | NotPlain, bool]:
+    def _told(self, made: dict[str, int] | None = None) -> tuple[list[dict[str, Any]] | NotPlain, Writer]:
+        found = levels(self.env)
+        writer = Writer(tuple(found), made)
         try:
-            return told(levels(self.env))
-        except NotPlain as error:
-            return error, False
+            return told(writer, found), writer
+        except (NotPlain, RecursionError) as error:
+            writer.sure = False
+            return NotPlain(" ".join(str(error).split())), writer
 
     def _written_trail(self) -> dict[str, Any] | None:
         trail = self._trail
@@ -168,7 +174,8 @@ class Copy(gymnasium.Wrapper):
         if state["levels"] is not None:
             try:
                 self.env.reset(seed=0)  # makes what only a reset makes; all of it is written over
-                put(levels(self.env), state["levels"])
+                put(levels(self.env), state["levels"], known=state["made"])
+                self._made = state["made"]
                 self._trail = None if trail is None else self._read_trail(trail)
                 return
             except NotPlain:

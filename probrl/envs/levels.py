@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium
@@ -40,16 +40,20 @@ def take(found: list[Any], constant: tuple[str, ...] = ()) -> list[dict[str, Any
     Errors:
         NotPlain naming the attribute that has no plain form.
     """
-    return told(found, constant)[0]
+    return told(Writer(owners=tuple(found)), found, constant)
 
 
-def told(found: list[Any], constant: tuple[str, ...] = ()) -> tuple[list[dict[str, Any]], bool]:
-    """What :func:`take` takes, and whether any levels of the same make can be put there, see :class:`Writer`."""
-    writer = Writer(owners=tuple(found))
-    return [_take(level, writer, (*CONSTANT, *constant)) for level in found], writer.sure
+def told(writer: Writer, found: list[Any], constant: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """What :func:`take` takes, by a writer who can be asked afterwards how sure it is of it."""
+    return [_take(level, writer, (*CONSTANT, *constant)) for level in found]
 
 
-def put(found: list[Any], taken: list[dict[str, Any]], constant: tuple[str, ...] = ()) -> None:
+def put(
+    found: list[Any],
+    taken: list[dict[str, Any]],
+    constant: tuple[str, ...] = (),
+    known: Mapping[str, int] | None = None,
+) -> None:
     """Moves levels to a state that :func:`take` took.
 
     Errors:
@@ -61,7 +65,7 @@ def put(found: list[Any], taken: list[dict[str, Any]], constant: tuple[str, ...]
     reader = Reader()
     for level, state in zip(found, taken, strict=True):
         _put(level, state, reader, (*CONSTANT, *constant))
-    if not same(take(found, constant), taken):
+    if not same(told(Writer(tuple(found), known), found, constant), taken):
         raise NotPlain("it did not reach the state that it was given")
 
 
@@ -113,7 +117,11 @@ def _take(level: Any, writer: Writer, constant: tuple[str, ...]) -> dict[str, An
         raise NotPlain(f"{type(level).__name__} keeps its state in slots")
     if speaks(level):
         generator = vars(level).get("_np_random")
-        own = {"own": writer.write(level.state(), "state()"), "generator": writer.write(generator)}
+        try:
+            state = level.state()
+        except Exception as error:
+            raise NotPlain(f"its state() raised {type(error).__name__} {error}") from error
+        own = {"own": writer.write(state, "state()"), "generator": writer.write(generator)}
         return {"class": _name(level), **own}
     name = type(level).__name__
     return {

@@ -8,7 +8,9 @@ import pathlib
 import random
 import re
 import types
+import zlib
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -21,6 +23,7 @@ PLAIN = (type(None), bool, int, float, str, bytes)
 FIXED = (type, types.ModuleType, np.ufunc, np.dtype, pathlib.PurePath, re.Pattern, range, slice, logging.Logger)
 SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 DICTS: dict[str, type] = {"dict": dict, "ordered": OrderedDict}
+LARGE = 1 << 16  # bytes of an array that is worth a look whether it moves at all
 HEAP = 1 << 9  # CPython's flag of a class made by a class statement
 LARGEST = 32  # bytes of an instance with a dict and a list of weak references; more hides something else
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -38,8 +41,11 @@ class Writer:
 
     Args:
         owners: objects that may occur, and their bound methods, and are only named.
+        known: checksums of large arrays by their paths, as :attr:`large` had them: those that are still the same are
+            only named, for a constructor makes them again.
 
     Attributes:
+        large: checksums of the large arrays that were written, by their paths.
         sure: whether any object of the same make can be given what was written. Objects of a user's classes are written
             by their attributes, and an object of that class must stand in the same place.
 
@@ -48,8 +54,9 @@ class Writer:
         {'x': [1, 2.5, None]}
     """
 
-    def __init__(self, owners: tuple[object, ...] = ()) -> None:
+    def __init__(self, owners: tuple[object, ...] = (), known: Mapping[str, int] | None = None) -> None:
         self._owners, self.sure = owners, True
+        self._known, self.large = known or {}, dict[str, int]()
         self._seen: dict[int, int] = {}
         self._alive: list[object] = []  # an id is of an object only while that object lives
         self._memory: dict[int, object] = {}  # who owns which numbers
@@ -86,6 +93,10 @@ class Writer:
             if value.dtype.kind in "SU":
                 letters = np.frombuffer(value.tobytes(), np.uint8).copy()
                 return {"letters": torch.from_numpy(letters), "dtype": value.dtype.str, "shape": list(value.shape)}
+            if value.nbytes >= LARGE:
+                self.large[path] = zlib.crc32(np.ascontiguousarray(value).data)
+                if self._known.get(path) == self.large[path]:
+                    return {"made": self.large[path]}
             return {"array": _tensor(np.array(value, order="C"), path)}
         if isinstance(value, gymnasium.Space):
             return {"space": [None if g is None else self.write(g, path) for g in _generators(value)]}
@@ -166,6 +177,10 @@ class Reader:
             return deque(self._each(content, current, path), maxlen=written["maxlen"])
         if tag == "array":
             return content.numpy().copy()
+        if tag == "made":
+            if type(current) is not np.ndarray or zlib.crc32(np.ascontiguousarray(current).data) != content:
+                raise NotPlain(f"{path} was made with other numbers")
+            return current
         if tag == "letters":
             return np.frombuffer(content.numpy().tobytes(), written["dtype"]).reshape(written["shape"]).copy()
         if tag == "tensor":

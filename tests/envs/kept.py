@@ -134,3 +134,33 @@ class Seeing(Known):
         self.t += 1
         over, odd = self.t == 4, self.episode % 2 == 1
         return self.see(), float(self.t), over and not odd, over and odd, {}
+
+
+class WithData(InAttributes):
+    """As in attributes, beside a large table that is only read, one that is written to, and one of every episode."""
+
+    cells = 10_000
+
+    def __init__(self):
+        super().__init__()
+        self.read, self.written = np.arange(40_000.0), np.zeros(40_000)
+
+    def reset(self, *, seed=None, options=None):
+        first = super().reset(seed=seed)
+        self.map = self.np_random.normal(size=self.cells)
+        return first
+
+    def step(self, action):
+        self.written[self.t] += 1
+        observation, reward, *rest = super().step(action)
+        return observation, reward + self.read[self.t] + self.written[1], *rest
+
+
+class Stumbling(InSimulator):
+    """Its own methods raise."""
+
+    def state(self):
+        raise OSError("no licence")
+
+    def set_state(self, state):
+        raise OSError("no licence")

@@ -1,5 +1,6 @@
 """Environments go on from their state bit for bit, or say that they cannot."""
 
+import io
 from functools import partial
 
 import gymnasium
@@ -17,7 +18,17 @@ from gymnasium.wrappers import (
 
 from probrl.envs import make
 from probrl.errors import EnvironmentError
-from tests.envs.kept import FromAnywhere, InAttributes, InSimulator, Remembering, Seeing, Shared, Telling
+from tests.envs.kept import (
+    FromAnywhere,
+    InAttributes,
+    InSimulator,
+    Remembering,
+    Seeing,
+    Shared,
+    Stumbling,
+    Telling,
+    WithData,
+)
 from tests.envs.known import Clock
 from tests.envs.playing import goes_on, play, same, stored
 
@@ -56,7 +67,7 @@ def test_a_vector_environment_of_the_users_under_every_autoreset_mode(mode, befo
     assert (state["kind"], alike) == ("exact", True) and ended >= 10
 
 
-KINDS = {InAttributes: "exact", Shared: "exact", Telling: "exact", InSimulator: "replay"}
+KINDS = dict.fromkeys((InAttributes, Shared, Telling, WithData), "exact") | {InSimulator: "replay", Stumbling: "replay"}
 
 
 @pytest.mark.parametrize("env", KINDS)
@@ -129,6 +140,17 @@ def test_copies_that_nobody_can_ask_say_so():
     with pytest.raises(EnvironmentError, match="with vectorization='async'"):
         again.set_state(stored(state))
     again.close()
+
+
+def test_large_arrays_that_nobody_moves_are_not_kept():
+    environments = make(type("Small", (WithData,), {"cells": 1}), 2)
+    environments.reset(seed=0)
+    file = io.BytesIO()
+    torch.save(environments.state(), file)
+    assert file.tell() < 50_000
+    play(environments, 5, np.random.default_rng(0))
+    torch.save(environments.state(), file)
+    assert 2 * 320_000 < file.tell() < 3 * 320_000  # the one that was written to, of each copy
 
 
 class Told(VectorEnv):
