@@ -258,7 +258,8 @@ class Model(Tensors, Distribution):
             return tuple(own_times(grid))
         known = self.__dict__.setdefault("_times", {})
         if solver not in known:
-            known[solver] = tuple(solver.times(self.schedule, *self._ends(solver, MARGIN)))
+            near = min(MARGIN, float(self.path.time_of(4.0)))  # the noise that stays is below 2 % of the data
+            known[solver] = tuple(solver.times(self.schedule, *self._ends(solver, near)))
         return known[solver]
 
     def _ends(self, solver: Solver, margin: float) -> tuple[float, float]:

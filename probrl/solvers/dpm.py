@@ -12,6 +12,7 @@ from probrl.solvers.schedule import Schedule, values
 from probrl.solvers.scheme import Array, Row, Scheme
 
 THIRD = (1 / 3, 2 / 3)  # where a step of order 3 looks, in parts of its log-SNR
+SHORTEST = 0.5  # the step before, in parts of the step: a line through less is not drawn on, and the step is of order 1
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class DPM(Solver):
         for k in range(1, len(h)):
             # at an end the log-SNR is infinite, so that there is no length to compare: such a step is of order 1
             usable = [h[k - i] / h[k] for i in range(1, min(k, self.degree - 1) + 1) if np.isfinite(h[k - i])]
-            if np.isfinite(h[k]) and usable:
-                _backward(weights, k, usable, slope[k], curve[k])
+            if np.isfinite(h[k]) and usable and usable[0] >= SHORTEST:
+                _backward(weights, k, usable, slope[k] if self.degree > 2 else first[k] / 2, curve[k])
         if self.degree < 3 or not np.isfinite(h[0]):
             return Scheme(times, self.predicts, (times[:-1],), (), Row(state, tuple(weights[: self.degree])))
         return self._begun(steps, times, state, weights)

@@ -23,23 +23,24 @@ def quadratic(schedule: Schedule, first: float, last: float, steps: int) -> Arra
 
 def log_snr(schedule: Schedule, first: float, last: float, steps: int) -> Array:
     """Equal steps of the logarithm of alpha / sigma. Source: Lu et al. 2022, section 4.2."""
-    low, high = values(schedule.half_log_snr, _inside(first, last))
-    found = values(schedule.time_of, np.linspace(low, high, steps + 1))
+    found = values(schedule.time_of, np.linspace(*_inside(schedule, first, last, steps), steps + 1))
     found[0], found[-1] = first, last
     return found
 
 
 def edm(schedule: Schedule, first: float, last: float, steps: int) -> Array:
     """Equal steps of the seventh root of sigma / alpha. Source: Karras et al. 2022, equation 5."""
-    ends = np.exp(-values(schedule.half_log_snr, _inside(first, last)) / RHO)
+    ends = np.exp(-_inside(schedule, first, last, steps) / RHO)
     found = values(schedule.time_of, -RHO * np.log(np.linspace(ends[0], ends[1], steps + 1)))
     found[0], found[-1] = first, last
     return found
 
 
-def _inside(first: float, last: float) -> Array:
-    """Times at which the signal-to-noise ratio is neither 0 nor infinite."""
-    return np.clip(np.array([first, last]), 1e-3, 1 - 1e-3)
+def _inside(schedule: Schedule, first: float, last: float, steps: int) -> Array:
+    """The log-SNR at both ends, held where the step that leads to the end itself errs no more than a method of order 2."""
+    bound = 1.3 + np.log(steps)
+    with np.errstate(all="ignore"):
+        return np.clip(values(schedule.half_log_snr, np.array([first, last])), -bound, bound)
 
 
 GRIDS: dict[str, Callable[..., Array]] = {f.__name__: f for f in (uniform, quadratic, log_snr, edm)}

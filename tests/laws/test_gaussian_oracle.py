@@ -1,0 +1,98 @@
+"""With the exact network for Gaussian data, samples are that Gaussian: every path, prediction and solver that there is.
+
+Every step is affine, so what a solver makes of the start is known without drawing. The limit of many steps is taken from
+two grids and the declared order. Grids are the models' own; where one stays off an end is printed with the cell.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import probrl as pr
+from tests.paths.families import PREDICTIONS, SHIPPED, path
+from tests.solvers.oracle import EXAMPLES, REAL, THREE, OnAPath, carried, carried_on_a_line
+
+MEAN, STD = 1.0, 0.3
+STEPS = {1: 200, 2: 80, 3: 60, 4: 40}
+
+
+def model_of(name: str, kind: str, d: int):
+    """A model along a path; what its network says is put in by the oracle."""
+    return pr.Diffusion("x", torch.nn.Linear(d, d), event_shape=(d,), path=path(name), predicts=kind)
+
+
+def scheme_of(model, solver):
+    return solver.scheme(model.path, np.asarray(model.times(solver), dtype=np.float64))
+
+
+def expected(p, kind: str, x, t):
+    """The exact network: the expectations of data and noise behind x, as a prediction."""
+    a, s = p.alpha(t), p.sigma(t)
+    gap = (x - a * MEAN) / (a**2 * STD**2 + s**2)
+    return -gap if kind == "score" else p.target(kind, MEAN + a * STD**2 * gap, s * gap, t)
+
+
+def sampled(solver, name: str, kind: str):
+    """The mean and the standard deviation of the samples, by the numbers that the model ships; and its grid."""
+    model = model_of(name, kind, 1)
+    scheme = scheme_of(model, solver)
+    shares, weights = model.coefficients(scheme)
+
+    def says(stage: int):
+        t = torch.tensor(scheme.stages[stage])
+        zero, one = (expected(model.path, kind, torch.full_like(t, x), t) for x in (0.0, 1.0))
+        a, b = torch.tensor(shares[stage]), torch.tensor(weights[stage])
+        return (b * zero).numpy(), (a + b * (one - zero)).numpy()
+
+    mean, variance = carried_on_a_line(scheme, says, model.start_scale(scheme) ** 2)
+    return np.array([mean, math.sqrt(variance)]), scheme.times
+
+
+def off(found) -> float:
+    """The larger of the relative errors of the mean and of the standard deviation."""
+    return float(np.abs(found / np.array([MEAN, STD]) - 1).max())
+
+
+def converged(solver, name: str, kind: str):
+    """What more and more steps tend to, from two grids and the declared order; finer ones where it is not near yet."""
+    for steps in (STEPS[solver.order], 6 * STEPS[solver.order]):
+        (few, _), (many, times) = (sampled(replace(solver, steps=n), name, kind) for n in (steps, 2 * steps))
+        found = many + (many - few) / (2**solver.order - 1)
+        if off(found) < 0.01:
+            break
+    return found, times
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_cell_samples_the_data(name):
+    wrong, said = [], []
+    for kind in PREDICTIONS:
+        for label, solver in EXAMPLES.items():
+            found, times = converged(solver, name, kind)
+            said.append(f"{name:10} {kind:8} {label:45} from {times[0]:.3f} to {times[-1]:.3f}: {off(found):.2%}")
+            if not off(found) < 0.01:
+                wrong.append(said[-1])
+    print("\n".join(said))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_fifteen_evaluations_of_dpm_are_within_two_percent(name):
+    for kind in PREDICTIONS:
+        assert off(sampled(pr.solvers.DPM(15), name, kind)[0]) < 0.02, (name, kind)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_correlated_data_in_three_dimensions(name):
+    for label, kind in (("Heun 10", "velocity"), ("DPM 10", "noise"), ("StochasticHeun 10", "data")):
+        model = model_of(name, kind, 3)
+        scheme = scheme_of(model, replace(EXAMPLES[label], steps=150))
+        start = torch.zeros(3, dtype=REAL), model.start_scale(scheme) ** 2 * torch.eye(3, dtype=REAL)
+        mean, cov = carried(OnAPath(model.path, kind, THREE), scheme, *start)
+        assert (mean - THREE.mean).abs().max() < 0.01, (name, label)
+        assert (cov - THREE.cov).abs().max() < 0.02 * THREE.cov.abs().max(), (name, label)
