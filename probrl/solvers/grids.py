@@ -23,7 +23,8 @@ def quadratic(schedule: Schedule, first: float, last: float, steps: int) -> Arra
 
 def log_snr(schedule: Schedule, first: float, last: float, steps: int) -> Array:
     """Equal steps of the logarithm of alpha / sigma. Source: Lu et al. 2022, section 4.2."""
-    found = values(schedule.time_of, np.linspace(*_inside(schedule, first, last, steps), steps + 1))
+    low, high = _inside(schedule, first, last, steps)
+    found = values(schedule.time_of, np.linspace(low, high, steps + 1))
     found[0], found[-1] = first, last
     return found
 
