@@ -15,6 +15,8 @@ from probrl.nested import parts
 Array = np.ndarray[Any, Any]
 ROUNDING = 1e-4  # of a bound or a width: what single precision and a simulator's last step may exceed
 
+OVERSHOOT = 10.0  # widths that are let pass once an environment has shown what it does
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -24,7 +26,7 @@ class Limits:
         name: of the entry, empty where the observation is one array.
         low: the least values as declared, of the observation's shape.
         high: the greatest values.
-        width: how far outside is still let pass once an environment has shown what it does; 0 for classes.
+        width: how far they are apart; 0 for classes.
     """
 
     name: str
@@ -34,7 +36,7 @@ class Limits:
 
     def outside(self, values: Array, strict: bool) -> Array | None:
         """Where values ``(..., *shape)`` are outside, or None."""
-        slack = ROUNDING * np.maximum(1.0, self.width) if strict else self.width
+        slack = ROUNDING * np.maximum(1.0, self.width) if strict else OVERSHOOT * self.width
         with np.errstate(invalid="ignore"):
             bad = (values < self.low - slack) | (values > self.high + slack)
         return bad if np.count_nonzero(bad) else None
@@ -43,8 +45,9 @@ class Limits:
 class Bounds:
     """Everything in a space that has bounds which its type does not have anyway.
 
-    An observation must be inside at every reset and during the first rollout. Later it may leave by the width of its
-    box: simulators overshoot, and a long run shall not end for that; what is wrongly declared shows before.
+    An observation must be inside at every reset and during the first rollout. Later it may leave by ten times the width
+    of its box: simulators overshoot, and a long run shall not end for that; what is wrongly declared shows before, and
+    what has exploded is further off.
 
     Args:
         space: of one observation.

@@ -175,8 +175,8 @@ class Environments:
             step: the number of the first step, for the message.
 
         Errors:
-            EnvironmentError for one outside its declared space: at all in the first rollout, by more than the width of
-            the space later.
+            EnvironmentError for one outside its declared space: at all in the first rollout, by more than ten times
+            the width of the space later.
         """
         self._bounds.look(observations, step)
         self._bounds.strict = False

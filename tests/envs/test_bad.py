@@ -136,9 +136,9 @@ def test_what_overshoots_later_is_let_pass_and_what_is_far_off_is_not():
     environments = make(bad.Good, 2)
     environments.reset(seed=0)
     environments.check(np.zeros((2, 3, 2)), 0)
-    environments.check(np.full((2, 3, 2), 2.5), 3)
-    with pytest.raises(EnvironmentError, match=r"environment 0 .* at step 6: \[0\] is 3.5, declared is -1 to 1"):
-        environments.check(np.full((2, 3, 2), 3.5), 6)
+    environments.check(np.full((2, 3, 2), 20.5), 3)
+    with pytest.raises(EnvironmentError, match=r"environment 0 .* at step 6: \[0\] is 21.5, declared is -1 to 1"):
+        environments.check(np.full((2, 3, 2), 21.5), 6)
 
 
 def test_bounds_of_bytes_and_of_nothing_cost_nothing():
