@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, ClassVar
 
-import numpy as np
 from torch import nn
 
 from probrl.distributions.base import Distribution
 from probrl.distributions.declaration import declare
 from probrl.distributions.outputs import event_size
-from probrl.errors import DataError, ExpressionError
+from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.operators import noise, sqnorm
@@ -21,17 +18,14 @@ from probrl.generative.applied import AppliedModel
 from probrl.generative.conditioned import Conditioned, size
 from probrl.generative.heads import Matching, Predicted
 from probrl.generative.pieces import flat, joint, part, shaped
+from probrl.generative.solving import Solving
 from probrl.generative.tensors import Tensors
 from probrl.paths import GaussianPath
 from probrl.paths.derived import PREDICTIONS
-from probrl.solvers import RK4, Scheme, Solver, own_times
-
-MARGIN = 1e-3  # how far from an end a solver stays where its numbers grow beyond every bound
-NEAR = 1e-5  # how close to data a likelihood goes
-TOO_LARGE = 1e8
+from probrl.solvers import Solver
 
 
-class Model(Tensors, Distribution):
+class Model(Solving, Tensors, Distribution):
     """A conditional distribution given by a Gaussian path and a network that predicts along it.
 
     Args:
@@ -136,11 +130,6 @@ class Model(Tensors, Distribution):
         return self.rank
 
     @property
-    def schedule(self) -> GaussianPath:
-        """The path, as solvers see it."""
-        return self.path
-
-    @property
     def event_shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """The shape of the state."""
         return self.shape
@@ -213,109 +202,6 @@ class Model(Tensors, Distribution):
     def value(self, x: Expr, position: int) -> Expr:
         """A variable of a state."""
         return x if len(self.shapes) == 1 else part(x, position, tuple(self.shapes.items()))
-
-    # --- solving -----------------------------------------------------------------------------------------------
-    def solver_of(self, solver: Any, steps: int | None = None) -> Solver:
-        """The solver that was asked for, checked.
-
-        Errors:
-            ExpressionError for something else.
-        """
-        found = self.solver if solver is None else solver
-        if not isinstance(found, Solver):
-            raise ExpressionError(
-                f"{self.notation}: solver={solver!r}; write one of pr.solvers, as in pr.solvers.Heun(steps=10)"
-            )
-        from dataclasses import replace
-
-        return found if steps is None else replace(found, steps=steps)
-
-    def likelihood_of(self, solver: Any, grid: Any) -> tuple[Solver, tuple[float, ...]]:
-        """The solver of a log-probability, and its times, from data to noise."""
-        found = RK4(20, grid="log_snr") if solver is None else self.solver_of(solver)
-        if found.stochastic or found.target != "velocity":
-            raise ExpressionError(
-                f"{self.notation}.log_prob(solver={found.said}): a likelihood goes along the velocity; write a Runge-Kutta "
-                "method, as in pr.solvers.RK4(steps=20)"
-            )
-        if grid is not None:
-            return found, tuple(own_times(grid))
-        first, last = self._ends(found, NEAR)
-        return found, tuple(found.times(self.schedule, last, first))
-
-    @staticmethod
-    def probes_of(divergence: Any) -> int:
-        """How many probes estimate a divergence; 0 for the exact one."""
-        if divergence == "exact":
-            return 0
-        if isinstance(divergence, bool) or not isinstance(divergence, int) or divergence < 1:
-            raise ExpressionError(f"divergence={divergence!r}: write 'exact', or a number of probes")
-        return divergence
-
-    def times(self, solver: Solver, grid: Any = None) -> tuple[float, ...]:
-        """The times of a solver, from noise to data, as far to both ends as its numbers are finite."""
-        if grid is not None:
-            return tuple(own_times(grid))
-        known = self.__dict__.setdefault("_times", {})
-        if solver not in known:
-            near = min(MARGIN, float(self.path.time_of(4.0)))  # the noise that stays is below 2 % of the data
-            known[solver] = tuple(solver.times(self.schedule, *self._ends(solver, near)))
-        return known[solver]
-
-    def _ends(self, solver: Solver, margin: float) -> tuple[float, float]:
-        for first, last in ((1.0, 0.0), (1.0, margin), (1 - MARGIN, 0.0), (1 - MARGIN, margin)):
-            try:
-                with np.errstate(all="ignore"):
-                    scheme = solver.scheme(self.schedule, solver.times(self.schedule, first, last))
-                    numbers = [*self.coefficients(scheme), (scheme.final.state, *scheme.final.predictions)]
-                    rows = [a for p in scheme.points for a in (p.state, *p.predictions)]
-            except DataError:
-                return 1.0, 0.0
-            every = [a for group in numbers for a in group] + rows + ([] if scheme.scale is None else [scheme.scale])
-            if all(np.isfinite(a).all() and (np.abs(a) < TOO_LARGE).all() for a in every):
-                return first, last
-        return 1 - MARGIN, margin
-
-    @staticmethod
-    def grid(times: tuple[float, ...]) -> np.ndarray[Any, Any]:
-        """Times as an array."""
-        return np.asarray(times, dtype=np.float64)
-
-    def coefficients(self, scheme: Scheme) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Of each stage, the shares of the state and of the network's prediction in what the solver asks for."""
-        found = [self._conversion(scheme, i, t) for i, t in enumerate(scheme.stages)]
-        return tuple(a for a, _ in found), tuple(b for _, b in found)
-
-    def _conversion(self, scheme: Scheme, stage: int, t: Any) -> tuple[Any, Any]:
-        if scheme.target != "drift":
-            return self._numbers(scheme.target, t)
-        assert scheme.churn is not None
-        (a, b), (c, d) = self._numbers("velocity", t), self._numbers("noise", t)
-        return a + scheme.churn[stage] * c, b + scheme.churn[stage] * d
-
-    def _numbers(self, target: str, t: Any) -> tuple[Any, Any]:
-        from probrl.solvers.schedule import values
-
-        found = self.path.conversion(self.predicts, target)
-        a, b = (np.full(len(t), float(c)) if isinstance(c, int) else values(c, t) for c in found)
-        return a, b
-
-    def start_scale(self, scheme: Scheme, reverse: bool = False) -> float:
-        """The standard deviation of the state at the noisy end."""
-        sigma = float(self.path.sigma(float(scheme.times[-1 if reverse else 0])))
-        return math.sqrt(sigma**2 + scheme.widening)
-
-    @cached_property
-    def trained(self) -> tuple[float, float]:
-        """The first and the last time that it is trained at: where the target and its weight are finite."""
-        near, far = (self._trains_at(end) for end in (0.0, 1.0))
-        return (0.0 if near else MARGIN), (1.0 if far else 1 - MARGIN)
-
-    def _trains_at(self, t: float) -> bool:
-        numbers = [self.path.target(self.predicts, x, e, t) for x, e in ((1.0, 0.0), (0.0, 1.0))]
-        if self.weight != self.predicts:
-            numbers.append(self.path.weight(t, self.weight, over=self.predicts))
-        return all(math.isfinite(x) and abs(x) < TOO_LARGE for x in numbers)
 
 
 def _shapes(variables: tuple[str, ...], given: Any) -> dict[str, tuple[int, ...]]:

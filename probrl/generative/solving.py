@@ -1,0 +1,135 @@
+"""How a model is solved: which solver, from which time to which, and what the network's share in each step is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from probrl.errors import DataError, ExpressionError
+from probrl.paths import GaussianPath
+from probrl.solvers import RK4, Scheme, Solver, own_times
+from probrl.solvers.schedule import values
+
+MARGIN = 1e-3  # how far from an end a solver stays where its numbers grow beyond every bound
+NEAR = 1e-5  # how close to data a likelihood goes
+TOO_LARGE = 1e8
+
+
+class Solving:
+    """The part of a model that solvers read: times, coefficients and the scale of the start."""
+
+    notation: str
+    path: GaussianPath
+    predicts: str
+    weight: str
+    solver: Solver
+
+    @property
+    def schedule(self) -> Any:
+        """The path, as solvers see it."""
+        return self.path
+
+    def solver_of(self, solver: Any, steps: int | None = None) -> Solver:
+        """The solver that was asked for, checked.
+
+        Errors:
+            ExpressionError for something else.
+        """
+        found = self.solver if solver is None else solver
+        if not isinstance(found, Solver):
+            raise ExpressionError(
+                f"{self.notation}: solver={solver!r}; write one of pr.solvers, as in pr.solvers.Heun(steps=10)"
+            )
+        return found if steps is None else replace(found, steps=steps)
+
+    def likelihood_of(self, solver: Any, grid: Any) -> tuple[Solver, tuple[float, ...]]:
+        """The solver of a log-probability, and its times, from data to noise."""
+        found = RK4(20, grid="quadratic") if solver is None else self.solver_of(solver)
+        if found.stochastic or found.target != "velocity":
+            raise ExpressionError(
+                f"{self.notation}.log_prob(solver={found.said}): a likelihood goes along the velocity; write a Runge-Kutta "
+                "method, as in pr.solvers.RK4(steps=20)"
+            )
+        if grid is not None:
+            return found, tuple(own_times(grid))
+        first, last = self._ends(found, NEAR)
+        return found, tuple(found.times(self.schedule, last, first))
+
+    @staticmethod
+    def probes_of(divergence: Any) -> int:
+        """How many probes estimate a divergence; 0 for the exact one."""
+        if divergence == "exact":
+            return 0
+        if isinstance(divergence, bool) or not isinstance(divergence, int) or divergence < 1:
+            raise ExpressionError(f"divergence={divergence!r}: write 'exact', or a number of probes")
+        return divergence
+
+    def times(self, solver: Solver, grid: Any = None) -> tuple[float, ...]:
+        """The times of a solver, from noise to data, as far to both ends as its numbers are finite."""
+        if grid is not None:
+            return tuple(own_times(grid))
+        known = self.__dict__.setdefault("_times", {})
+        if solver not in known:
+            near = min(MARGIN, float(self.path.time_of(4.0)))  # the noise that stays is below 2 % of the data
+            known[solver] = tuple(solver.times(self.schedule, *self._ends(solver, near)))
+        return known[solver]
+
+    def _ends(self, solver: Solver, margin: float) -> tuple[float, float]:
+        for first, last in ((1.0, 0.0), (1.0, margin), (1 - margin, 0.0), (1 - margin, margin)):
+            try:
+                with np.errstate(all="ignore"):
+                    scheme = solver.scheme(self.schedule, solver.times(self.schedule, first, last))
+                    numbers = [*self.coefficients(scheme), (scheme.final.state, *scheme.final.predictions)]
+                    rows = [a for p in scheme.points for a in (p.state, *p.predictions)]
+                    asked = {float(t) for stage in scheme.stages for t in stage if t in (0, 1)}
+            except DataError:
+                return 1.0, 0.0
+            every = [a for group in numbers for a in group] + rows + ([] if scheme.scale is None else [scheme.scale])
+            finite = all(np.isfinite(a).all() and (np.abs(a) < TOO_LARGE).all() for a in every)
+            if finite and all(self._has_target(t) for t in asked):
+                return first, last
+        return 1 - margin, margin
+
+    @staticmethod
+    def grid(times: tuple[float, ...]) -> np.ndarray[Any, Any]:
+        """Times as an array."""
+        return np.asarray(times, dtype=np.float64)
+
+    def coefficients(self, scheme: Scheme) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Of each stage, the shares of the state and of the network's prediction in what the solver asks for."""
+        found = [self._conversion(scheme, i, t) for i, t in enumerate(scheme.stages)]
+        return tuple(a for a, _ in found), tuple(b for _, b in found)
+
+    def _conversion(self, scheme: Scheme, stage: int, t: Any) -> tuple[Any, Any]:
+        if scheme.target != "drift":
+            return self._numbers(scheme.target, t)
+        assert scheme.churn is not None
+        (a, b), (c, d) = self._numbers("velocity", t), self._numbers("noise", t)
+        return a + scheme.churn[stage] * c, b + scheme.churn[stage] * d
+
+    def _numbers(self, target: str, t: Any) -> tuple[Any, Any]:
+        found = self.path.conversion(self.predicts, target)
+        a, b = (np.full(len(t), float(c)) if isinstance(c, int) else values(c, t) for c in found)
+        return a, b
+
+    def start_scale(self, scheme: Scheme, reverse: bool = False) -> float:
+        """The standard deviation of the state at the noisy end."""
+        sigma = float(self.path.sigma(float(scheme.times[-1 if reverse else 0])))
+        return math.sqrt(sigma**2 + scheme.widening)
+
+    @cached_property
+    def trained(self) -> tuple[float, float]:
+        """The first and the last time that it is trained at: where the target and its weight are finite."""
+        near, far = (self._has_target(t) and self._has_weight(t) for t in (0.0, 1.0))
+        return (0.0 if near else MARGIN), (1.0 if far else 1 - MARGIN)
+
+    def _has_target(self, t: float) -> bool:
+        """Whether what the network says is finite at a time."""
+        return all(abs(self.path.target(self.predicts, x, e, t)) < TOO_LARGE for x, e in ((1.0, 0.0), (0.0, 1.0)))
+
+    def _has_weight(self, t: float) -> bool:
+        return self.weight == self.predicts or abs(self.path.weight(t, self.weight, over=self.predicts)) < TOO_LARGE
