@@ -69,6 +69,8 @@ def default_encoder(spaces: Any, hidden: Sequence[int] = (64, 64), name: str = r
     seen = spaces.observation
     if getattr(seen, "is_image", False):
         network = Chain(cnn(seen.shape, FEATURES, last_gain=math.sqrt(2)), nn.ReLU())
+    elif not hidden:
+        raise ExpressionError("a shared encoder has the layers 'hidden', and there is none: write hidden=(64,)")
     else:
         network = Chain(perceiving(seen, hidden[:-1], hidden[-1], last_gain=math.sqrt(2)), nn.Tanh())
     return Deterministic("e | s", network, name=name, rank=1)

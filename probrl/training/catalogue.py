@@ -72,6 +72,13 @@ def check_hyper_parameters(algorithm: Any) -> None:
             raise DataError(f"{f.name} must be a number, got {value!r}")
         elif isinstance(value, float) and not math.isfinite(value):
             raise DataError(f"{f.name} must be finite, got {value!r}")
+        elif f.type in ("bool", bool) and not isinstance(value, bool):
+            raise DataError(f"{f.name} must be True or False, got {value!r}")
+        elif isinstance(f.default, tuple):
+            if not isinstance(value, (tuple, list)):
+                raise DataError(f"{f.name} must be several whole numbers, as in {f.default}, got {value!r}")
+            for size in value:
+                whole_number(f.name, size)
 
 
 def own_parts(parts: Mapping[str, Any]) -> dict[str, Any]:

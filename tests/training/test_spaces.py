@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 
 import probrl as pr
-from probrl.errors import DataError
+from probrl.errors import DataError, ProbrlError
 from probrl.training import OnPolicyTrainer
 from probrl.training.observing import one_or_many, to_tensors
 from tests import algorithms
@@ -169,3 +169,23 @@ def test_small_pictures_are_refused_by_their_size():
 
     with pytest.raises(DataError, match=r"a picture of shape \(8, 8, 3\) has 8 by 8 pixels.*at least 36 by 36"):
         pr.PPO(Small, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"norm_obs": 1}, "norm_obs must be True or False, got 1"),
+        ({"norm_reward": "yes"}, "norm_reward must be True or False, got 'yes'"),
+        ({"hidden": 64}, r"hidden must be several whole numbers, as in \(64, 64\), got 64"),
+        ({"hidden": (64, 0)}, "hidden must be positive, got 0"),
+        ({"hidden": (), "shared_encoder": True}, r"write hidden=\(64,\)"),
+    ],
+)
+def test_options_that_are_none_are_refused(options, message):
+    with pytest.raises(ProbrlError, match=message):
+        pr.PPO(Asked, **{**SMALL, **options})
+
+
+def test_without_hidden_layers_networks_are_linear():
+    agent = pr.PPO(Asked, hidden=(), **SMALL).learn(16)
+    assert [p.shape for p in agent.actor.parameters()] == [(2, 1), (2,)]
