@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from probrl.envs import EnvLike, make, repeatable
 from probrl.errors import EnvironmentError, NonFiniteError
 from probrl.program import Fit, Minimize, Together
-from probrl.training.callbacks import Callback, gathered, hook, told
+from probrl.training.callbacks import Callback
 from probrl.training.checkpoint import refuse_broken
 from probrl.training.collector import Collector
-from probrl.training.interrupt import Interrupt
-from probrl.training.keeping import Keeping
-from probrl.training.kept import go_on
-from probrl.training.progress import ProgressBar
-from probrl.training.settings import computing_with, whole_number
+from probrl.training.loop import Loop, refuse_non_finite
 
 if TYPE_CHECKING:
     from probrl.training.agent import Agent
 
 
-class OnPolicyTrainer:
+class OnPolicyTrainer(Loop):
     """Joins an agent with environments; ``agent.learn`` makes one, and so may anybody who wants the loop in hand.
 
     Args:
@@ -61,35 +55,10 @@ class OnPolicyTrainer:
         """How many steps of the environment come before each update."""
         return self.collector.rollout.num_envs * self.collector.rollout.steps
 
-    def learn(self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None) -> None:
-        """Plays and learns for some more steps; see :meth:`Agent.learn`."""
-        agent, began = self.agent, self.agent.timesteps
-        goal = began + whole_number("total_timesteps", total_timesteps)
-        callbacks = self.callbacks = gathered(agent, callback)
-        hook(callbacks, "begin", self)
+    def planned(self, steps: int) -> int:
+        """How often parameters will move in so many steps."""
         rows = self.steps_per_update
-        agent.compile(updates=-(-total_timesteps // rows) * planned_updates(agent.program, rows))
-        start, agent.goal = time.perf_counter(), goal
-        go_on(agent, self.collector, callbacks)
-        bar = ProgressBar(goal, began, agent.settings.progress)
-        with computing_with(agent.threads), bar, Interrupt() as interrupt, Keeping(agent):
-            while agent.timesteps < goal:
-                row = self.step(agent.timesteps / goal)
-                seconds = time.perf_counter() - start
-                row["seconds"] = seconds
-                row["steps_per_second"] = (agent.timesteps - began) / seconds
-                try:
-                    goes_on = told(callbacks, self)
-                finally:
-                    agent.metrics.add(row)
-                bar.update(agent.timesteps, row)
-                hook(callbacks, "after", self)
-                if not goes_on or interrupt.asked:
-                    break
-        hook(callbacks, "end", self)
-        if interrupt.asked:
-            kept = f": probrl resume {agent.folder} goes on" if agent.folder else ""
-            raise KeyboardInterrupt(f"interrupted at step {agent.timesteps}{kept}")
+        return -(-steps // rows) * planned_updates(self.agent.program, rows)
 
     def step(self, progress: float) -> dict[str, float]:
         """One rollout and one run of the program on it.
@@ -135,19 +104,3 @@ def planned_updates(step: Any, rows: int) -> int:
         epochs = step.epochs if isinstance(step.epochs, int) else 1
         return inside * epochs * (1 if step.minibatch is None else max(rows // step.minibatch, 1))
     return inside
-
-
-def refuse_non_finite(row: dict[str, float], names: list[str]) -> None:
-    """Stops a learning that an update refused.
-
-    Errors:
-        NonFiniteError naming the terms and the step.
-    """
-    if row.get("finite", 1.0) >= 1.0:
-        return
-    bad = [name for name in names if name != "finite" and not math.isfinite(row[name])]
-    what = ", ".join(bad) if bad else "the gradient"
-    raise NonFiniteError(
-        f"{what} is not finite at step {int(row['timesteps'])} (update {int(row['iteration'])}): "
-        "that update was refused, the weights are those of before"
-    )
