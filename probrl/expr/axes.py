@@ -17,12 +17,14 @@ class Axis:
         mask: the name of the boolean column that marks the rows that count, or None.
         data: whether the axis belongs to the data (a column's) or is an index (a draw's, an ensemble's, an output's).
         source: the name of the data source whose rows run along the axis; None is the default source.
+        open: whether only its name is known, so that it is whatever axis of that name it meets: that of ``pr.index("k")``.
     """
 
     name: str
     mask: str | None = None
     data: bool = True
     source: str | None = None
+    open: bool = False
 
     def __str__(self) -> str:
         return self.name

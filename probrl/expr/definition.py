@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ClassVar
 
@@ -151,7 +151,7 @@ class NamedHead(Head):
     """A value under a name of its own, and what it says to who reads it among the metrics."""
 
     name: str
-    meaning: str = ""
+    meaning: str = field(default="", compare=False)  # said to readers, and no part of what the value is
 
     def body(self, *args: Expr) -> Expr:
         return args[0]

@@ -55,7 +55,7 @@ def to_axis(x: Expr, axis: str) -> Expr:
 
 def index(axis: str | Axis) -> Expr:
     """0, 1, 2, ... along an axis."""
-    return n.Range(axis if isinstance(axis, Axis) else index_axis(axis), None)
+    return n.Range(axis if isinstance(axis, Axis) else Axis(axis, data=False, open=True), None)
 
 
 def stack(items: Iterable[Any], axis: str) -> Expr:

@@ -56,7 +56,9 @@ def join(node: Expr, types: Iterable[Type]) -> tuple[Axis, ...]:
             known = union.get(axis.name)
             if known is None:
                 missing.append(axis)
-            elif known != axis:
+            elif known.open:
+                union[axis.name] = axis
+            elif known != axis and not axis.open:
                 raise ExpressionError(_clash(node, known, axis))
         union = {**{a.name: a for a in missing if a.data}, **union, **{a.name: a for a in missing if not a.data}}
     sources = {a.source for a in union.values() if a.data}

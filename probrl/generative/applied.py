@@ -46,13 +46,13 @@ class AppliedModel(Applied):
                 "likelihood" or "min_snr"; None is the model's own.
             law: of the time: "uniform", "likelihood", "logit_normal" or "edm"; None is the model's own.
         """
-        data = self.dist.values_of(self, values, named)
+        data = tuple(map(ranked, self.dist.values_of(self, values, named), self.dist.ranks))
         x = self.dist.state(data)
         density: Expr | None = None
         if t is None:
             t, density = times.drawn(law or self.dist.law, self.dist.path, self.dist.trained, x)
         e = self.dist.coupled(x) if noise is None else noise
-        extra = {"t": lift(t), "e": lift(e)}
+        extra = {"t": ranked(t, 0), "e": ranked(e, self.dist.state_rank)}
         if density is not None:
             extra["density"] = density
         if self.dist.drop:
@@ -83,7 +83,7 @@ class AppliedModel(Applied):
 
     def _predicted(self, quantity: str, x_t: Any, t: Any, null: bool = False) -> Expr:
         head = Predicted(self.dist, self.role, self.is_held, quantity, null)
-        return n.Definition(head, (lift(x_t), lift(t), *self.args))
+        return n.Definition(head, (ranked(x_t, self.dist.state_rank), ranked(t, 0), *self.args))
 
     # --- solving -----------------------------------------------------------------------------------------------
     def draw(
@@ -121,7 +121,7 @@ class AppliedModel(Applied):
         ends = self.dist.times(solver, grid)
         extra = () if axis is None or count is None else ((index_axis(axis), int(count)),)
         noises = self._noises(solver, extra, per, start is not None)
-        rest = (*(() if start is None else (lift(start),)), *self.args)
+        rest = (*(() if start is None else (ranked(start, self.dist.state_rank),)), *self.args)
         found = tuple(
             n.Definition(
                 Solved(self.dist, self.role, self.is_held, None, len(noises), solver, ends, start is not None, i),
@@ -148,7 +148,7 @@ class AppliedModel(Applied):
         solver = self.dist.solver_of(solver)
         noises = self._noises(solver, (), None, start is not None)
         return chain_of(
-            self, solver, self.dist.times(solver, grid), noises, None if start is None else lift(start), axis
+            self, solver, self.dist.times(solver, grid), noises, None if start is None else ranked(start, self.dist.state_rank), axis
         )
 
     def chain_drift(self, chain: Chain) -> Expr:
@@ -164,7 +164,8 @@ class AppliedModel(Applied):
             t_next: the next time.
             solver: None is the model's own, which must be stochastic.
         """
-        return kernel_at(self, lift(x), lift(t), None if t_next is None else lift(t_next), self.dist.solver_of(solver))
+        later = None if t_next is None else ranked(t_next, 0)
+        return kernel_at(self, ranked(x, self.dist.state_rank), ranked(t, 0), later, self.dist.solver_of(solver))
 
     def log_prob(
         self, *values: Any, divergence: Any = "exact", solver: Any = None, grid: Any = None, **named: Any
@@ -177,7 +178,7 @@ class AppliedModel(Applied):
             solver: a deterministic one with fixed steps; None is RK4 with 20.
             grid: its own times, rising.
         """
-        data = tuple(map(_ranked, self.dist.values_of(self, values, named), self.dist.ranks))
+        data = tuple(map(ranked, self.dist.values_of(self, values, named), self.dist.ranks))
         solver, ends = self.dist.likelihood_of(solver, grid)
         probes = self.dist.probes_of(divergence)
         head = FlowLogProb(self.dist, self.role, self.is_held, len(data), solver, ends, probes)
@@ -194,6 +195,7 @@ class AppliedModel(Applied):
         return exp(self.log_prob(*values, **options))
 
 
-def _ranked(x: Expr, rank: int) -> Expr:
-    """A column whose rank is still open, with the rank that a variable has."""
+def ranked(value: Any, rank: int) -> Expr:
+    """A value as an expression; a column whose rank is still open gets the rank that it has here."""
+    x = lift(value)
     return n.Symbol(x.name, rank, x.axes, x.depth) if isinstance(x, n.Symbol) and x.rank is None else x
