@@ -13,7 +13,6 @@ from probrl.errors import ExpressionError
 from probrl.paths.admissible import refuse_unless_a_path
 from probrl.paths.constants import of_the_formulas
 from probrl.paths.derived import PREDICTIONS, Derivation
-from probrl.paths.field import Field
 from probrl.paths.inverse import bisected, closed
 from probrl.paths.page import Readable
 from probrl.paths.quantity import Formula, Quantity
@@ -171,11 +170,6 @@ class GaussianPath(Readable):
     def finite(self, source: str, target: str) -> tuple[bool, bool]:
         """Whether a conversion has a limit at t = 0, and at t = 1."""
         return self.derivation.finite(source, target)
-
-    def field(self, predict: Callable[[Any, Any], Any], predicts: str) -> Field:
-        """What solvers see of a model: its score, noise, data and velocity at (x_t, t), from the one that it predicts."""
-        _known("a prediction", predicts, PREDICTIONS)
-        return Field(self, predict, predicts)
 
     # --- construction ------------------------------------------------------------------------------------------
     def _rows(self, prediction: str) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ class LinearVP(GaussianPath):
 
     Example:
         >>> import probrl as pr
-        >>> pr.paths.LinearVP().diffusion(0.5)
+        >>> round(pr.paths.LinearVP().diffusion(0.5), 9)
         10.05
     """
 
