@@ -17,7 +17,7 @@ def agent(name: str, env: Any, seed: int = 1, backend: str = "eager", **options:
     """An agent of the algorithm of a name, quiet; options that it does not have are left out."""
     cls = algorithm_class(name)
     build: Callable[..., Any] = agent_of(cls)
-    return build(env, seed=seed, backend=backend, progress=False, **fitting(cls, options))
+    return build(env, seed=seed, backend=backend, progress=False, tuned=False, **fitting(cls, options))
 
 
 def fitting(cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
