@@ -172,3 +172,15 @@ def test_the_published_formulas_come_out():
         assert a(t) == pytest.approx(0.25 / (sigma**2 + 0.25)) and b(t) == pytest.approx(
             sigma * 0.5 / math.sqrt(sigma**2 + 0.25)
         )
+
+
+def test_every_script_takes_the_equations(katex_errors):
+    assert katex_errors([path(name).latex() for name in NAMES]) == []
+
+
+def test_plain_latex_and_mathtext_take_the_equations(mathtext_errors, foreign_commands):
+    for name in ("CosineVP", "own exponential"):
+        printed = path(name).latex()
+        assert foreign_commands(printed) == []
+        rows = [row.strip().removesuffix("\\\\").replace("&", "") for row in printed.splitlines()[1:-1]]
+        assert mathtext_errors(rows) == []
