@@ -117,7 +117,7 @@ def kernel_at(applied: AppliedModel, x: Expr, t: Expr, t_next: Expr | None, solv
         )
     noise = dist.path.reverse_noise(t, solver.noise)
     loc = x + (t_next - t) * drift_at(applied, x, t, solver)
-    return Normal(loc=loc, scale=sqrt(noise * abs(t_next - t)), rank=dist.state_rank, name=dist.notation)
+    return _normal(dist, loc, sqrt(noise * abs(t_next - t)))
 
 
 def _step_of(applied: AppliedModel, x: Expr, index: Expr, solver: Any) -> Applied:
@@ -136,4 +136,10 @@ def _step_of(applied: AppliedModel, x: Expr, index: Expr, solver: Any) -> Applie
         return b * m if isinstance(a, float) and a == 0 else a * point + b * m
 
     taken = advance(scheme, pick, x, field)
-    return Normal(loc=taken.mean, scale=taken.scale, rank=dist.state_rank, name=dist.notation)
+    return _normal(dist, taken.mean, taken.scale)
+
+
+def _normal(dist: Any, loc: Expr, scale: Any) -> Applied:
+    made = Normal(loc=loc, scale=scale, rank=dist.state_rank, name=dist.notation)
+    found: Applied = made.applied(made.given)
+    return found

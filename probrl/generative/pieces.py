@@ -43,6 +43,8 @@ def part(x: Expr, position: int, shapes: tuple[tuple[str, tuple[int, ...]], ...]
 
 def table(name: str, numbers: np.ndarray[Any, Any], index: Expr) -> Expr:
     """The entry of a list of numbers at an index."""
+    if isinstance(index, n.Number):
+        return n.Number(float(numbers[int(index.value)]), None)
     if (numbers == numbers[0]).all():
         return n.Number(float(numbers[0]), None)
     return n.Call(_table(name, tuple(float(x) for x in numbers)), "live", (index,), 0, ())

@@ -10,6 +10,8 @@ from probrl.errors import ExpressionError
 from probrl.expr.base import Expr
 from probrl.expr.operators import clip, noise, sigmoid
 
+INSIDE = 1e-3  # how far from the ends times are drawn that are uniform in an infinite log-SNR
+
 
 def uniform(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
     """Uniform between two times."""
@@ -24,6 +26,7 @@ def likelihood(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, E
     Source:
         Song, Durkan, Murray and Ermon 2021, "Maximum likelihood training of score-based diffusion models", section 4.3.
     """
+    first, last = max(first, INSIDE), min(last, 1 - INSIDE)
     low, high = path.half_log_snr(last), path.half_log_snr(first)
     t = path.time_of(Uniform(low, high).draw(per=per))
     return t, -path.half_log_snr_dot(t) * ((last - first) / (high - low))
