@@ -131,9 +131,9 @@ def _step_of(applied: AppliedModel, x: Expr, index: Expr, solver: Any) -> Applie
         return float(found.value) if isinstance(found, n.Number) else found
 
     def field(stage: int, point: Any) -> Any:
-        a, b = (pick(c[stage]) for c in coefficients)
-        m = dist.raw_at(applied.role, applied.is_held, point, table("t", scheme.stages[stage], index), applied.args)
-        return b * m if isinstance(a, float) and a == 0 else a * point + b * m
+        t, until = table("t", scheme.stages[stage], index), table("t_next", times[1:], index)
+        said = dist.said_at(applied.role, applied.is_held, point, t, until, applied.args)
+        return integration.combined([pick(c[stage]) for c in coefficients], (point, *said))
 
     taken = advance(scheme, pick, x, field)
     return _normal(dist, taken.mean, taken.scale)

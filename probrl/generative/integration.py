@@ -6,7 +6,9 @@ A formula is unrolled: each step is a few terms, and the network is called once 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from probrl.expr import nodes as n
@@ -35,9 +37,9 @@ def passed(
     coefficients = dist.coefficients(scheme)
 
     def field(k: int, stage: int, x: Any) -> Any:
-        a, b = (float(c[stage][k]) for c in coefficients)
-        m = dist.raw_at(head.role, head.held, x, n.Number(float(scheme.stages[stage][k]), None), given)
-        return _combined(a, x, b, m)
+        t, until = (n.Number(float(numbers[k]), None) for numbers in (scheme.stages[stage], scheme.times[1:]))
+        said = dist.said_at(head.role, head.held, x, t, until, given)
+        return combined([float(c[stage][k]) for c in coefficients], (x, *said))
 
     def noise(k: int, x: Any) -> Any:
         return n.At(noises[-1], "step", n.Number(k, None))
@@ -59,9 +61,9 @@ def log_density(head: FlowLogProb, values: tuple[Expr, ...], given: tuple[Expr, 
     total: Any = 0
 
     def field(k: int, stage: int, x: Any) -> Any:
-        a, b = (float(c[stage][k]) for c in coefficients)
-        time = n.Number(float(scheme.stages[stage][k]), None)
-        return _combined(a, x, b, dist.raw_at(head.role, head.held, x, time, given, whole=True))
+        t, until = (n.Number(float(numbers[k]), None) for numbers in (scheme.stages[stage], scheme.times[1:]))
+        said = dist.said_at(head.role, head.held, x, t, until, given, whole=True)
+        return combined([float(c[stage][k]) for c in coefficients], (x, *said))
 
     steps = list(solve(scheme, dist.state(values, whole=True), field, _no_noise))
     for k, (_, taken) in enumerate(steps):
@@ -79,11 +81,11 @@ def _no_noise(k: int, x: Any) -> Any:
     raise AssertionError("a likelihood goes along the flow, which has no noise")
 
 
-def _combined(a: float, x: Any, b: float, m: Any) -> Any:
-    if a == 0:
-        return _times(b, m)
-    return _times(a, x) + _times(b, m)
+def combined(weights: Sequence[Any], parts: Sequence[Any]) -> Any:
+    """The state and the predictions by their weights; what is weighted by 0 is left out."""
+    terms = [_times(w, x) for w, x in zip(weights, parts, strict=True) if not (isinstance(w, float) and w == 0)]
+    return reduce(add, terms) if terms else 0 * parts[0]
 
 
-def _times(weight: float, x: Any) -> Any:
-    return x if weight == 1 else weight * x
+def _times(weight: Any, x: Any) -> Any:
+    return x if isinstance(weight, float) and weight == 1 else weight * x

@@ -51,6 +51,7 @@ class Model(Solving, Tensors, Distribution):
     usual_prediction: ClassVar[str] = "noise"
     usual_weight: ClassVar[str] = "noise"
     usual_solver: ClassVar[Solver]
+    direct: ClassVar[bool] = True  # whether the network's answer is the prediction as it is
     keys = ()
 
     def __init__(
@@ -167,6 +168,12 @@ class Model(Solving, Tensors, Distribution):
         if held and role == "live":
             role = "frozen"
         return n.Call(self.handle, role, (x, t, *given), 1 if whole else self.state_rank, ())
+
+    def said_at(
+        self, role: str, held: bool, x: Expr, t: Expr, until: Expr, given: tuple[Expr, ...], whole: bool = False
+    ) -> tuple[Expr, ...]:
+        """What the network says at a state on the way from a time to another: one prediction, or several."""
+        return (self.raw_at(role, held, x, t, given, whole),)
 
     def predicted(self, head: Predicted, x_t: Expr, t: Expr, given: tuple[Expr, ...]) -> Expr:
         """A prediction of the asked kind at a state."""

@@ -99,12 +99,12 @@ class Solving:
         """Times as an array."""
         return np.asarray(times, dtype=np.float64)
 
-    def coefficients(self, scheme: Scheme) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Of each stage, the shares of the state and of the network's prediction in what the solver asks for."""
+    def coefficients(self, scheme: Scheme) -> tuple[tuple[Any, ...], ...]:
+        """The shares of the state and of the network's prediction(s) in what the solver asks for, each by stage."""
         found = [self._conversion(scheme, i, t) for i, t in enumerate(scheme.stages)]
-        return tuple(a for a, _ in found), tuple(b for _, b in found)
+        return tuple(zip(*found, strict=True))
 
-    def _conversion(self, scheme: Scheme, stage: int, t: Any) -> tuple[Any, Any]:
+    def _conversion(self, scheme: Scheme, stage: int, t: Any) -> tuple[Any, ...]:
         if scheme.target != "drift":
             return self._numbers(scheme.target, t)
         assert scheme.churn is not None

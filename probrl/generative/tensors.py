@@ -127,13 +127,15 @@ class Tensors:
             return self._adaptive(solver, predict, times, self._started(start, rows, 1.0, like, generator))
         scheme: Scheme = solver.scheme(dist.schedule, times)
         x = self._started(start, rows, dist.start_scale(scheme), like, generator)
-        a, b = dist.coefficients(scheme)
-        at = [torch.tensor(t, dtype=like.dtype, device=like.device) for t in scheme.stages]
+        coefficients = dist.coefficients(scheme)
+        *at, ends = (torch.tensor(t, dtype=like.dtype, device=like.device) for t in (*scheme.stages, times[1:]))
 
         def field(k: int, stage: int, x: Tensor) -> Tensor:
-            m = predict(x, at[stage][k].expand(x.shape[0]))
-            share, weight = float(a[stage][k]), float(b[stage][k])
-            m = m if weight == 1 else m * weight
+            first, *others = predict(x, *(t[k].expand(x.shape[0]) for t in (at[stage], ends)))
+            share, weight, *weights = (float(c[stage][k]) for c in coefficients)
+            m = first if weight == 1 else first * weight
+            for w, other in zip(weights, others, strict=True):
+                m = m.add(other, alpha=w)
             return m if share == 0 else m.add(x, alpha=share)
 
         def fresh(k: int, x: Tensor) -> Tensor:
@@ -158,21 +160,23 @@ class Tensors:
         owned = next(dist.owner.parameters(), None)
         return torch.zeros(()) if owned is None else owned
 
-    def predictor(self, conditions: list[Any]) -> Callable[[Tensor, Tensor], Tensor]:
-        """What the network says, as a function of states and times ``(rows,)``, at conditions."""
+    def predictor(self, conditions: list[Any]) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
+        """What the network says, as a function of states, times and next times ``(rows,)``, at conditions."""
         dist: Any = self
-        if dist.function is None:
+        if dist.function is None and dist.direct:
             from probrl.graph.roles import callable_of
 
             if dist.handle.module is None:
                 raise ExpressionError(f"{dist.notation} is declared without a network, so it prints and cannot run")
             call = callable_of(dist.handle, dist.role)
-            return lambda x, t: call(x, t, *conditions)
+            return lambda x, t, until: (call(x, t, *conditions),)
         function = self._evaluated()
         names = [f"c_{i}" for i in range(len(conditions))]
 
-        def predict(x: Tensor, t: Tensor) -> Tensor:
-            return function({"x_t": x, "t": t, **dict(zip(names, conditions, strict=True))})["m"]
+        def predict(x: Tensor, t: Tensor, until: Tensor) -> tuple[Tensor, ...]:
+            return tuple(
+                function({"x_t": x, "t": t, "t_next": until, **dict(zip(names, conditions, strict=True))}).values()
+            )
 
         return predict
 
@@ -183,8 +187,10 @@ class Tensors:
             from probrl.graph.function import Function
 
             given = tuple(n.Symbol(f"c_{i}", None, (BATCH,), None) for i in range(len(dist.declaration.conditions)))
-            x, t = n.Symbol("x_t", dist.state_rank, (BATCH,), None), n.Symbol("t", 0, (BATCH,), None)
-            kept[dist.role] = Function({"m": dist.raw_at(dist.role, False, x, t, given)})
+            x = n.Symbol("x_t", dist.state_rank, (BATCH,), None)
+            t, until = (n.Symbol(name, 0, (BATCH,), None) for name in ("t", "t_next"))
+            said = dist.said_at(dist.role, False, x, t, until, given)
+            kept[dist.role] = Function({f"m_{i}": m for i, m in enumerate(said)})
         return kept[dist.role]
 
     def _adaptive(self, solver: Adaptive, predict: Any, times: Any, x: Tensor) -> list[Tensor]:
@@ -192,7 +198,7 @@ class Tensors:
 
         def velocity(t: Tensor, x: Tensor) -> Tensor:
             time = t.to(x.dtype).expand(x.shape[0])
-            return dist.path.convert(predict(x, time), x, time, source=dist.predicts, target="velocity")
+            return dist.path.convert(*predict(x, time, time), x, time, source=dist.predicts, target="velocity")
 
         grid = torch.tensor([times[0], times[-1]], dtype=x.dtype, device=x.device)
         found = solver.integrate(velocity, x * float(dist.path.sigma(float(times[0]))), grid, dist.owner.parameters())
