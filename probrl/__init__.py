@@ -78,7 +78,8 @@ _LATE = {
     "OnPolicyTrainer": "probrl.training.on_policy", "load": "probrl.training.restoring",
     "resume": "probrl.training.restoring",
     "callbacks": "probrl.training", "toys": "probrl.data",
-    "Diffusion": "probrl.generative", "Flow": "probrl.generative",
+    "Diffusion": "probrl.generative", "Flow": "probrl.generative", "Bridge": "probrl.generative",
+    "GenerativeTrainer": "probrl.training.generative", "Recipe": "probrl.training.recipe",
 }  # fmt: skip
 
 

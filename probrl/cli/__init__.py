@@ -1,4 +1,4 @@
-"""The shell: ``probrl train | resume | eval | plot | show | list``."""
+"""The shell: ``probrl train | train-model | resume | eval | plot | show | list``."""
 
 from probrl.cli.main import main
 

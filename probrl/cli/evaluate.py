@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -42,7 +42,14 @@ def evaluate(words: list[str]) -> None:
     if not chosen.run:
         raise UsageError("name the folder of the run, as in probrl eval runs/mine")
     whole_number("episodes", chosen.episodes)
-    found = [played(load(run), run, chosen) for run in chosen.run]
+    loaded: list[Any] = [load(run) for run in chosen.run]
+    if not any(isinstance(one, Agent) for one in loaded):  # generative models
+        for run, one in zip(chosen.run, loaded, strict=True):
+            print(one.evaluate() if len(loaded) == 1 else f"{run}: {one.evaluate()}")
+        return
+    if strange := [run for run, one in zip(chosen.run, loaded, strict=True) if not isinstance(one, Agent)]:
+        raise DataError(f"{strange[0]!r} is a generative model, which plays no episodes: evaluate it by itself")
+    found = [played(one, run, chosen) for run, one in zip(chosen.run, loaded, strict=True)]
     for run, evaluation in zip(chosen.run, found, strict=True):
         print(evaluation if len(found) == 1 else f"{run}: {evaluation}")
     if len(found) > 1:

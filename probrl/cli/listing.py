@@ -10,8 +10,11 @@ from typing import Any
 import probrl.distributions
 from probrl.cli.arguments import UsageError, nearest_word
 from probrl.cli.choosing import algorithms_in_words
+from probrl.cli.recipes import models_in_words
+from probrl.data.toys import names, toy
 from probrl.envs import family, listed
 from probrl.training.catalogue import algorithm_class, algorithm_names
+from probrl.training.generating import networks, paths, solvers
 from probrl.training.tuned import families
 
 WIDTH = 100
@@ -36,6 +39,11 @@ def list_all(words: list[str]) -> None:
             print(_filled(f"{name} {where}", values))
     print("\ndistributions")
     print(distributions())
+    print(f"\n{models_in_words()}")
+    for what, known in (("paths", paths()), ("networks", networks()), ("solvers", solvers())):
+        print(f"\n{what} of generative models\n  {', '.join(known)}")
+    print("\ndata sets")
+    print("\n".join(f"  {name:<20}{sentence(type(toy(name)))}" for name in names()))
     print("\nenvironments (every Gymnasium id; native vector environments are the fastest)")
     print(environments())
 

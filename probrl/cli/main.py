@@ -12,11 +12,20 @@ from probrl.errors import ProbrlError
 
 COMMANDS = {  # what each takes, what it does, and where it is: torch takes a second to import, so help does without
     "train": ("ALGORITHM", "learn in an environment and keep everything in a run folder", "train.train"),
+    "train-model": (
+        "MODEL",
+        "fit a generative model to data and keep everything in a run folder",
+        "train_model.train_model",
+    ),
     "resume": ("RUN", "go on with a run that was interrupted", "resume.resume"),
-    "eval": ("RUN", "play whole episodes with what a run learned", "evaluate.evaluate"),
+    "eval": ("RUN", "play whole episodes with what a run learned, or measure samples of a model", "evaluate.evaluate"),
     "plot": ("RUN [RUN ...]", "draw the learning curves of runs, those of one kind with their spread", "plot.plot"),
-    "show": ("ALGORITHM", "print the equations that an algorithm trains", "show.show"),
-    "list": ("[ALGORITHM]", "algorithms with their defaults, distributions, environments", "listing.list_all"),
+    "show": ("ALGORITHM", "print the equations that an algorithm or a generative model trains", "show.show"),
+    "list": (
+        "[ALGORITHM]",
+        "algorithms with their defaults, generative models, data sets, distributions, environments",
+        "listing.list_all",
+    ),
 }
 USAGE = "\n".join(
     ["usage: probrl COMMAND ...", ""]

@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from probrl.cli.arguments import parse
+from probrl.training import Agent
 from probrl.training import resume as go_on
 
 
@@ -40,7 +41,7 @@ def resume(words: list[str]) -> None:
     """``probrl resume RUN [--total-timesteps N]``."""
     chosen = parse(Resume, words, "resume")
     with warnings_in_one_line():
-        agent = go_on(
+        agent: Any = go_on(
             chosen.run,
             chosen.total_timesteps,
             device=chosen.device,
@@ -48,6 +49,11 @@ def resume(words: list[str]) -> None:
             threads=chosen.threads,
             progress=chosen.progress,
         )
+    if not isinstance(agent, Agent):  # a generative model
+        from probrl.cli.train_model import report
+
+        report(agent, chosen.run, agent.settings.plot is not False)
+        return
     print(f"{agent.timesteps} of {agent.goal} steps, kept in {chosen.run}")
     if agent.settings.eval_episodes:
         print(agent.evaluate(episodes=agent.settings.eval_episodes))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from probrl.cli.choosing import choose, usage
 from probrl.errors import DataError
 from probrl.training import Agent
+from probrl.training.generating import models
 from probrl.training.meanings import meanings
 
 
@@ -36,13 +37,21 @@ def show(words: list[str]) -> None:
     if words in (["-h"], ["--help"]):
         print(usage("show"))
         return
+    if words and words[0] in models():
+        from probrl.cli.show_model import show_model
+
+        show_model(words)
+        return
     choice = choose(Show, words, "show")
-    chosen = choice.options
-    named = chosen.output or (f"{choice.name}.png" if chosen.format == "png" else "")
+    written(Agent(choice.algorithm, choice.options.env_id), choice.name, choice.options)
+
+
+def written(agent: Any, name: str, chosen: Any) -> None:
+    """Prints what was asked for, or writes it to a file that does not exist yet."""
+    named = chosen.output or (f"{name}.png" if chosen.format == "png" else "")
     target = Path(named) if named else None
     if target is not None and target.exists():
         raise DataError(f"{str(target)!r} exists: name another file with --output")
-    agent = Agent(choice.algorithm, chosen.env_id)
     if chosen.format == "png":
         agent.png(target)
     else:
@@ -55,7 +64,7 @@ def show(words: list[str]) -> None:
     print(f"written to {target}")
 
 
-def table(agent: Agent) -> str:
+def table(agent: Any) -> str:
     """Every metric of an agent's learning, with what it means."""
     said = meanings(agent)
     wide = max(map(len, said))

@@ -204,7 +204,7 @@ def built_in(agent: Agent) -> list[Callback]:
     settings = agent.settings
     found: list[Callback] = []
     if settings.eval_interval is not None:
-        found.append(Evaluate(settings.eval_interval, settings.eval_episodes))
+        found.append(agent.evaluating())
     if settings.stop_at is not None:
         found.append(StopAt(settings.stop_at, evaluation=settings.eval_interval is not None))
     if settings.tensorboard:

@@ -104,7 +104,7 @@ def stored(value: Any) -> Any:
     return value if is_plain(value) else None
 
 
-def _read(value: Any) -> Any:
+def from_stored(value: Any) -> Any:
     """A hyper-parameter from what a manifest keeps."""
     if isinstance(value, dict) and "formula" in value:
         return from_plain(value["formula"])
@@ -125,4 +125,4 @@ def restore_algorithm(name: str, hyper: dict[str, Any]) -> Any:
     for key in hyper:
         if key not in known:
             raise CheckpointError(f"{name} has no hyper-parameter {key!r}: {nearest(key, known)}")
-    return cls(**{k: _read(v) for k, v in hyper.items()})
+    return cls(**{k: from_stored(v) for k, v in hyper.items()})

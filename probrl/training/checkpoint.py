@@ -25,13 +25,11 @@ HERE = ("run", "progress")  # settings that say nothing of the agent
 PASSING = ("timesteps", "iteration", "goal", "rows")  # what changes from one checkpoint of a run to the next
 
 
-def describe(agent: Agent) -> Plain:
-    """What a checkpoint says of an agent, in plain types."""
+def identity(agent: Agent) -> Plain:
+    """What an agent is, in plain types: its algorithm, its environment and the user's own parts."""
     hyper = hyper_parameters(agent.algorithm)
-    settings = {f.name: getattr(agent.settings, f.name) for f in dataclasses.fields(agent.settings)}
     kept = {name: stored(value) for name, value in hyper.items()}
-    foreign = [name for name, value in settings.items() if not is_plain(value)]
-    foreign += [name for name, value in hyper.items() if value is not None and kept[name] is None]
+    foreign = [name for name, value in hyper.items() if value is not None and kept[name] is None]
     return {
         "algorithm": {
             "name": name_of_algorithm(agent.algorithm),
@@ -40,9 +38,19 @@ def describe(agent: Agent) -> Plain:
         },
         "env": agent.env if isinstance(agent.env, str) else None,
         "spaces": agent.spaces.to_json(),
-        "settings": {k: value for k, value in settings.items() if k not in HERE and is_plain(value)},
         # what JSON cannot hold has to be handed over again: the user's own parts, wrappers, formulas of more than scalars
         "parts": [*agent.parts, *foreign],
+    }
+
+
+def describe(agent: Agent) -> Plain:
+    """What a checkpoint says of an agent, in plain types."""
+    settings = {f.name: getattr(agent.settings, f.name) for f in dataclasses.fields(agent.settings)}
+    who = agent.identity()
+    return {
+        **who,
+        "parts": [*who["parts"], *(name for name, value in settings.items() if not is_plain(value))],
+        "settings": {k: value for k, value in settings.items() if k not in HERE and is_plain(value)},
         "digest": agent.digest,
         "timesteps": agent.timesteps,
         "iteration": agent.iteration,
@@ -54,7 +62,7 @@ def describe(agent: Agent) -> Plain:
 
 def configuration(agent: Agent) -> Plain:
     """Everything that a person would want to know of a run, in plain types: what stays the same as it goes on."""
-    hyper = {k: value if is_plain(value) else _said(value) for k, value in hyper_parameters(agent.algorithm).items()}
+    hyper = {k: value if is_plain(value) else _said(value) for k, value in agent.hyper_parameters().items()}
     lasting = {k: value for k, value in describe(agent).items() if k not in PASSING}
     return {**lasting, "env": agent.env_name, "hyper_parameters": hyper}
 

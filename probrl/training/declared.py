@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +26,50 @@ def _(step: Said, to: Any) -> None:
     to.remark(step.text)
 
 
-class Declared:
+class Readings(ABC):
+    """How what learns reads: every equation of its program."""
+
+    @property
+    @abstractmethod
+    def program(self) -> Any:
+        """Every update, in the order in which it runs."""
+
+    @property
+    def equations(self) -> Any:
+        """Everything that runs, as one program to be read."""
+        return self.program
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the equations that it learns by."""
+        return str(self.equations.digest)
+
+    def latex(self, **options: Any) -> str:
+        """Every equation that is trained, as LaTeX."""
+        return str(self.equations.latex(**options))
+
+    def print_latex(self, **options: Any) -> None:
+        """Prints every equation that is trained; rendered in a notebook."""
+        self.equations.print_latex(**options)
+
+    def text(self, **options: Any) -> str:
+        """Every equation that is trained, as unicode text."""
+        return str(self.equations.text(**options))
+
+    def png(self, path: Any = None, **options: Any) -> Any:
+        """Every equation that is trained, as a picture."""
+        return self.equations.png(path, **options)
+
+    @property
+    def code(self) -> str:
+        """The source of the update's graph."""
+        return str(self.program.code)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+class Declared(Readings):
     """The parts and the readings of a declaration.
 
     Attributes:
@@ -68,35 +112,6 @@ class Declared:
     def program(self) -> Any:
         """Every update, in the order in which it runs."""
         return self.declaration.program
-
-    @cached_property
-    def digest(self) -> str:
-        """A hash of the equations that it learns by."""
-        return str(self.equations.digest)
-
-    def latex(self, **options: Any) -> str:
-        """Every equation that is trained, as LaTeX."""
-        return str(self.equations.latex(**options))
-
-    def print_latex(self, **options: Any) -> None:
-        """Prints every equation that is trained; rendered in a notebook."""
-        self.equations.print_latex(**options)
-
-    def text(self, **options: Any) -> str:
-        """Every equation that is trained, as unicode text."""
-        return str(self.equations.text(**options))
-
-    def png(self, path: Any = None, **options: Any) -> Any:
-        """Every equation that is trained, as a picture."""
-        return self.equations.png(path, **options)
-
-    @property
-    def code(self) -> str:
-        """The source of the update's graph."""
-        return str(self.program.code)
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
 
 def _axes(program: Any) -> tuple[Any, ...]:

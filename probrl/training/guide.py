@@ -17,6 +17,17 @@ FILES = {
     "tensorboard": "the metrics for `tensorboard --logdir`",
 }
 
+PLAYED = {
+    "resume": "go on where it stopped",
+    "eval": "play whole episodes with what it learned",
+    "plot": "draw its learning curve; name several runs to compare them",
+}
+FITTED = {
+    "resume": "go on where it stopped",
+    "eval": "compare samples with data that it has not learned from",
+    "plot": "draw its learning curve; name several runs to compare them",
+}
+
 
 def guide(folder: Path, config: dict[str, Any], latex: str) -> str:
     """A page about a run, in Markdown.
@@ -28,15 +39,15 @@ def guide(folder: Path, config: dict[str, Any], latex: str) -> str:
     """
     name, env, settings = config["algorithm"]["name"], config.get("env"), config["settings"]
     hyper = "\n".join(f"| `{key}` | {value} |" for key, value in config["hyper_parameters"].items())
+    uses = FITTED if config.get("generative") else PLAYED
+    use = "\n".join(f"probrl {command} {folder}    # {what}" for command, what in uses.items())
     files = "\n".join(f"| `{file}` | {what} |" for file, what in FILES.items())
     return f"""# {name} on {env}, seed {settings["seed"]}
 
 Learned with probrl {config["versions"]["probrl"]} by the equations below (digest `{config["digest"]}`).
 
 ```sh
-probrl resume {folder}    # go on where it stopped
-probrl eval {folder}      # play whole episodes with what it learned
-probrl plot {folder}      # draw its learning curve; name several runs to compare them
+{use}
 ```
 
 In Python, `probrl.load({str(folder)!r})` is the agent.

@@ -137,6 +137,11 @@ class Normalization:
 
     def __init__(self, algorithm: Any, seen: Seen) -> None:
         self.entries = _entries(seen) if getattr(algorithm, "norm_obs", False) else {}
+        taken: set[str] = set()
+        for entry in self.entries.values():  # "a.b" and "a_b" are printed apart
+            while entry.name in taken:
+                entry.name += "_2"
+            taken.add(entry.name)
         self.of_rewards = bool(getattr(algorithm, "norm_reward", False))
         self._tree = _tree(seen, self.entries)
         self.returns, self._carried = Moments(), torch.zeros(0, dtype=torch.float64)

@@ -113,7 +113,11 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
     """The agent of a folder, and the manifest; ``how`` holds settings that shall be other than they were."""
     manifest, weights, state = storage.newest(folder)
     try:
-        agent = _declared(manifest, env, algorithm, how, parts)
+        agent = _made(manifest, env, algorithm, how, parts)
+        agent.timesteps = whole_number("timesteps", manifest["timesteps"], least=0)
+        agent.iteration = whole_number("iteration", manifest["iteration"], least=0)
+        agent.goal = None if manifest["goal"] is None else whole_number("goal", manifest["goal"])
+        agent._backend = None if how.get("backend") is not None else manifest["backend"]
         rows = whole_number("rows", manifest["rows"], least=0)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, ProbrlError):
@@ -132,6 +136,17 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
         raise CheckpointError(f"the state in {str(folder)!r} does not fit: {' '.join(str(error).split())}") from error
     agent.metrics.rows[:] = read_metrics(folder)[:rows]  # what came after the checkpoint is played again
     return agent, manifest
+
+
+def _made(manifest: Plain, env: EnvLike | None, algorithm: Any, how: Plain, parts: Plain) -> Any:
+    """What a manifest describes, with fresh weights: an agent, or the trainer of a generative model."""
+    if "generative" not in manifest:
+        return _declared(manifest, env, algorithm, how, parts)
+    from probrl.training.generative_runs import made
+
+    if env is not None or algorithm is not None:
+        raise CheckpointError("this run fits a generative model to data: it has no environment and no algorithm")
+    return made(manifest, how, parts)
 
 
 def _declared(manifest: Plain, env: EnvLike | None, algorithm: Any, how: Plain, parts: Plain) -> Agent:
@@ -162,12 +177,7 @@ def _declared(manifest: Plain, env: EnvLike | None, algorithm: Any, how: Plain, 
     settings = Settings(**{name: value for name, value in kept.items() if name in SETTINGS})
     own = {name: part for name, part in parts.items() if name in PARTS}
     source = manifest["env"] if env is None else env
-    agent = Agent(algorithm, source, settings, Spaces.from_json(manifest["spaces"]), own)
-    agent.timesteps = whole_number("timesteps", manifest["timesteps"], least=0)
-    agent.iteration = whole_number("iteration", manifest["iteration"], least=0)
-    agent.goal = None if manifest["goal"] is None else whole_number("goal", manifest["goal"])
-    agent._backend = None if "backend" in changed else manifest["backend"]
-    return agent
+    return Agent(algorithm, source, settings, Spaces.from_json(manifest["spaces"]), own)
 
 
 def _fill(agent: Agent, weights: dict[str, torch.Tensor]) -> None:

@@ -19,7 +19,7 @@ from probrl.training.guide import guide
 
 EXPLANATIONS = (
     "config.json", "README.md", "equations.tex", "equations.txt", "equations.png", "metrics.jsonl", "metrics.csv",
-    "learning_curve.png", "tensorboard", "best",
+    "learning_curve.png", "tensorboard", "best", "samples.png", "trajectories.png", "density.png", "flow.gif",
 )  # fmt: skip
 TEMPORARY = r"\w+\.new"  # how the names of files that are not whole yet end, as a pattern
 

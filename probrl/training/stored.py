@@ -65,6 +65,26 @@ class Stored:
         self.folder = folder
         return folder
 
+    def identity(self) -> dict[str, Any]:
+        """What it is that learns, in plain types, as a manifest keeps it."""
+        from probrl.training import checkpoint
+
+        return checkpoint.identity(cast("Agent", self))
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """The numbers that it learns with, by name."""
+        from probrl.training.catalogue import hyper_parameters
+
+        return hyper_parameters(cast("Agent", self).algorithm)
+
+    def evaluating(self) -> Callback:
+        """What evaluates while it learns, as often as its settings say."""
+        from probrl.training.callbacks import Evaluate
+
+        settings = cast("Agent", self).settings
+        assert settings.eval_interval is not None
+        return Evaluate(settings.eval_interval, settings.eval_episodes)
+
     def state(self) -> dict[str, Any]:
         """What else goes on where it stopped, see :mod:`probrl.training.kept`; plain types and tensors."""
         from probrl.training import kept

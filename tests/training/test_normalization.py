@@ -163,6 +163,11 @@ def test_of_a_dict_each_array_has_its_own():
     torch.testing.assert_close(found["counts"], torch.tensor([[[0.0, -1.0], [0.0, 1.0]]]))
 
 
+def test_arrays_whose_names_look_alike_are_printed_apart():
+    seen = Entries(tuple((name, Observation((1,))) for name in ("a_b", "a.b")))
+    assert list(Normalization(Options, seen).equations())[:4] == ["s_a_b", "s_a_b_next", "s_a_b_2", "s_a_b_2_next"]
+
+
 def test_it_goes_on_where_it_stopped():
     generator = torch.Generator().manual_seed(3)
     one, other = (Normalization(Options, Observation((2,))) for _ in range(2))

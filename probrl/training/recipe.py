@@ -1,0 +1,114 @@
+"""A generative model in plain words, as a shell says it and a manifest keeps it, and the model that they make."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from probrl.errors import DataError, ProbrlError
+from probrl.generative.model import Model
+from probrl.training.generating import models, named, networks, paths, solvers
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a generative model is made of; None is what the model or the network takes by itself.
+
+    Args:
+        model: the name of its file, as in "flow".
+        path: from data to noise, as in "linear_vp".
+        predicts: what the network says: "noise", "score", "data", "velocity" or "F".
+        weight: the error that is weighted equally at all times.
+        law: of the times that it is trained at: "uniform", "likelihood", "logit_normal" or "edm".
+        coupling: which noise goes with which datum: "independent" or "ot".
+        drop: how often conditions are dropped in training, for guidance.
+        conditional: whether it is conditioned on the column "c" of the data.
+        network: as in "time_mlp".
+        hidden: sizes of its hidden layers.
+        width: of its layers.
+        blocks: how many it has.
+        solver: what draws from it, as in "heun".
+        steps_of_solver: how many it takes.
+
+    Errors:
+        DataError naming what is unknown, with the nearest known one.
+    """
+
+    model: str = "flow"
+    path: str | None = None
+    predicts: str | None = None
+    weight: str | None = None
+    law: str | None = None
+    coupling: str | None = None
+    drop: float | None = None
+    conditional: bool = False
+    network: str = "time_mlp"
+    hidden: tuple[int, ...] | None = None
+    width: int | None = None
+    blocks: int | None = None
+    solver: str | None = None
+    steps_of_solver: int | None = None
+
+    def __post_init__(self) -> None:
+        named("generative model", self.model, models())
+        named("network", self.network, networks())
+        if self.path is not None:
+            named("path", self.path, paths())
+        if self.solver is not None:
+            named("solver", self.solver, solvers())
+
+    @property
+    def declaration(self) -> str:
+        """The variable, and its condition if it has one."""
+        return "x | c" if self.conditional else "x"
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Every field in plain types."""
+        return asdict(self)
+
+    def made(self, shapes: Mapping[str, tuple[int, ...]], seed: int) -> Model:
+        """The model, with a network whose first weights come from the seed.
+
+        Args:
+            shapes: of the rows of "x", and of "c" where it is conditional.
+            seed: of the weights; torch's own stream is left as it was.
+        """
+        if "x" not in shapes or (self.conditional and "c" not in shapes):
+            lacking = "c" if "x" in shapes else "x"
+            raise DataError(f"the data set has no column {lacking!r}, only {', '.join(map(repr, shapes))}")
+        condition = int(torch.Size(shapes["c"]).numel()) if self.conditional else 0
+        net = {"hidden": self.hidden, "width": self.width, "blocks": self.blocks}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = _called(networks()[self.network], self.network, net, shapes["x"], condition)
+        own: dict[str, Any] = {"weight": self.weight, "law": self.law, "drop": self.drop, "predicts": self.predicts}
+        own |= {"coupling": self.coupling, "path": None if self.path is None else named("path", self.path, paths())()}
+        own["solver"] = self._solver()
+        found: Model = _called(models()[self.model], self.model, own, self.declaration, network)
+        return found
+
+    def _solver(self) -> Any:
+        if self.solver is None and self.steps_of_solver is None:
+            return None
+        cls = type(models()[self.model].usual_solver) if self.solver is None else solvers()[self.solver]
+        return cls() if self.steps_of_solver is None else cls(steps=self.steps_of_solver)
+
+
+def _called(cls: type[Any], name: str, options: dict[str, Any], *first: Any) -> Any:
+    """An instance with the options that were given, refused by name where the class has none of that name."""
+    given = {key: value for key, value in options.items() if value is not None}
+    known = {key for base in cls.__mro__ if "__init__" in vars(base) for key in inspect.signature(base).parameters}
+    for key in given:
+        if key not in known:
+            raise DataError(f"{name} has no {key}: leave it out")
+    try:
+        return cls(*first, **given)
+    except TypeError as error:
+        if isinstance(error, ProbrlError):
+            raise
+        raise DataError(f"{name} needs more than words can say, so make it in Python: {error}") from error
