@@ -68,6 +68,7 @@ class GaussianPath(Readable):
         self.sigma_data = sigma_data
         self.derivation = Derivation(formulas["alpha"], formulas["sigma"], values, sympy.Rational(str(sigma_data)))
         self._quantities: dict[Any, Quantity] = {}
+        self._pairs: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._key = (formulas["alpha"], formulas["sigma"], self.constants, sigma_data)
 
     def __eq__(self, other: object) -> bool:
@@ -151,30 +152,31 @@ class GaussianPath(Readable):
 
     def target(self, prediction: str, x: Any, noise: Any, t: Any) -> Any:
         """What a network that predicts "score", "noise", "data", "velocity" or "F" should say of data and noise."""
-        a, b = (self._coefficient(c, i, prediction, "row") for i, c in enumerate(self._rows(prediction)))
-        return _combined(a, b, x, noise, t)
+        return _combined(*self._pair("row", prediction), x, noise, t)
 
     def convert(self, value: Any, x_t: Any, t: Any, *, source: str, target: str) -> Any:
         """One prediction as another, by the 2x2 solve from it and x_t."""
-        a, b = self.conversion(source, target)
-        return _combined(a, b, x_t, value, t)
+        return _combined(*self.conversion(source, target), x_t, value, t)
 
     def conversion(self, source: str, target: str) -> tuple[Any, Any]:
         """The coefficients of x_t and of the source: functions of time, or the numbers -1, 0 and 1."""
         _known("a prediction", source, PREDICTIONS)
-        _known("a prediction", target, PREDICTIONS)
-        found = self.derivation.conversion(source, target)
-        a, b = (self._coefficient(c, i, target, source) for i, c in enumerate(found))
-        return a, b
+        return self._pair(source, target)
 
     def finite(self, source: str, target: str) -> tuple[bool, bool]:
         """Whether a conversion has a limit at t = 0, and at t = 1."""
         return self.derivation.finite(source, target)
 
     # --- construction ------------------------------------------------------------------------------------------
-    def _rows(self, prediction: str) -> tuple[Any, Any]:
-        _known("a prediction", prediction, PREDICTIONS)
-        return self.derivation.row(prediction)
+    def _pair(self, source: str, target: str) -> tuple[Any, Any]:
+        """The two coefficients of a target: over x_t and another prediction, or ("row") over data and noise."""
+        if (source, target) not in self._pairs:
+            _known("a prediction", target, PREDICTIONS)
+            row = source == "row"
+            found = self.derivation.row(target) if row else self.derivation.conversion(source, target)
+            a, b = (self._coefficient(c, i, target, source) for i, c in enumerate(found))
+            self._pairs[source, target] = a, b
+        return self._pairs[source, target]
 
     def _coefficient(self, formula: Any, i: int, target: str, source: str) -> Any:
         if formula in (-1, 0, 1):
