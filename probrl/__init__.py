@@ -79,6 +79,7 @@ _LATE = {
     "resume": "probrl.training.restoring",
     "callbacks": "probrl.training", "toys": "probrl.data",
     "Diffusion": "probrl.generative", "Flow": "probrl.generative", "Bridge": "probrl.generative",
+    "EnergyGuided": "probrl.generative",
     "GenerativeTrainer": "probrl.training.generative", "Recipe": "probrl.training.recipe",
 }  # fmt: skip
 

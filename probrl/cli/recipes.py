@@ -28,11 +28,11 @@ def with_recipe(command: type[Any], *groups: tuple[str, type[Any]]) -> type[Any]
     """The flags of a command, of the recipe of a model, and of further groups, as one dataclass."""
     recipe = flags_of(Recipe, only=[f.name for f in dataclasses.fields(Recipe) if f.name != "model"])
     fields = [
-        (name, tyro.conf.OmitArgPrefixes[group], dataclasses.field(default_factory=group))  # type: ignore[valid-type]
+        (name, tyro.conf.OmitArgPrefixes[group], dataclasses.field(default_factory=group))  # type: ignore[misc, valid-type]
         for name, group in (("recipe", recipe), *groups)
     ]
     own = flags_of(command)
-    both = dataclasses.make_dataclass(command.__name__, fields, bases=(own,), frozen=True)  # type: ignore[arg-type]
+    both = dataclasses.make_dataclass(command.__name__, fields, bases=(own,), frozen=True)
     both.__doc__ = own.__doc__
     return both
 

@@ -14,7 +14,8 @@ from probrl.cli.recipes import model_of, models_in_words, recipe_of, with_recipe
 from probrl.data.toys import names
 from probrl.graph.optimizers import Adam
 from probrl.training import Settings
-from probrl.training.generative import RUNNING, Fitting, GenerativeTrainer
+from probrl.training.fitted import RUNNING, Fitting
+from probrl.training.generative import GenerativeTrainer
 from probrl.training.settings import whole_number
 
 SAID = tuple(name for name in RUNNING if name not in ("run", "plot"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,64 +11,26 @@ from torch import nn
 
 from probrl.errors import DataError
 from probrl.expr.base import Expr
-from probrl.expr.operators import mean, symbols
 from probrl.generative.model import Model
-from probrl.graph.optimizers import Adam, Optimizer
+from probrl.graph.optimizers import Optimizer
 from probrl.nested import each, parts
-from probrl.program import Fit, Minimize, Polyak, Program
+from probrl.program import Program
 from probrl.program.steps import Step
+from probrl.training.aim import names_of, objective_of, program_of
 from probrl.training.batches import Batches
 from probrl.training.callbacks import Callback
-from probrl.training.catalogue import check_hyper_parameters
 from probrl.training.dataset import DataSet, Division
 from probrl.training.declared import Readings
+from probrl.training.fitted import USUAL, sorted_out
 from probrl.training.kept import fill, take
 from probrl.training.measured import Measure, Quality, measure
 from probrl.training.minibatches import MinibatchTrainer
 from probrl.training.recipe import Recipe
-from probrl.training.settings import Settings, nearest, whole_number
+from probrl.training.settings import whole_number
 from probrl.training.stored import Stored
 
-USUAL = Adam(1e-3)
-RUNNING = (
-    "seed", "device", "backend", "run", "progress", "threads", "checkpoint_interval", "eval_interval", "tensorboard",
-    "plot",
-)  # fmt: skip
 SAMPLES = 1_000_003  # added to the seed: what is drawn to be looked at disturbs nothing
 FORGOTTEN = 5  # averaging times after which the first weights are a hundredth of an average
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """How a model is fitted to data.
-
-    Args:
-        optimizer: moves the weights; its learning rate may be a formula of ``pr.progress``.
-        batch_size: rows per step.
-        ema: how much of the average of the weights stays at each step; None keeps no average.
-        max_grad_norm: the norm to which a gradient is cut; None cuts nothing.
-        log_interval: steps that one row of metrics stands for; ``pr.progress`` moves as often.
-        held_out: the share of the data that is kept for comparison and never learned from.
-
-    Errors:
-        DataError naming what is out of its range.
-    """
-
-    optimizer: Optimizer = USUAL
-    batch_size: int = 512
-    ema: float | None = 0.999
-    max_grad_norm: float | None = None
-    log_interval: int = 100
-    held_out: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.optimizer, Optimizer):
-            raise DataError(f"the optimizer is one of probrl's, as in pr.Adam(1e-3), not {self.optimizer!r}")
-        check_hyper_parameters(self)
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise DataError(f"ema is None or a share in [0, 1), got {self.ema!r}")
-        if not 0 <= self.held_out < 1:
-            raise DataError(f"held_out is a share in [0, 1), got {self.held_out!r}")
 
 
 class GenerativeTrainer(Readings, Stored):
@@ -111,19 +71,19 @@ class GenerativeTrainer(Readings, Stored):
         **options: Any,
     ) -> None:
         Stored.__init__(self)
-        self.algorithm, self.settings = _sorted_out(options, optimizer or USUAL, batch_size, ema)
+        self.algorithm, self.settings = sorted_out(options, optimizer or USUAL, batch_size, ema)
         kept = options.get("kept") or {}
         self.own = [name for name, part in (("objective", objective), ("optimizer", optimizer)) if part is not None]
         self.recipe = model if isinstance(model, Recipe) else None
         declaration = self.recipe if isinstance(model, Recipe) else model.declaration
-        variables, conditions = (("x",), ("c",)) if isinstance(declaration, Recipe) else _names(declaration)
+        variables, conditions = (("x",), ("c",)) if isinstance(declaration, Recipe) else names_of(declaration)
         self.data = None if data is None else DataSet(data, variables, conditions, self.settings.seed)
         self.shapes = {k: tuple(v) for k, v in kept["shapes"].items()} if kept else self._seen()
         self.expected: str | None = kept.get("data_digest")
         self.model: Any = model.made(self.shapes, self.settings.seed) if isinstance(model, Recipe) else model
         self.model.to(self.settings.device)
-        self.objective = _objective(objective, self.model)
-        self._program = _program(self.objective, self.model, self.algorithm)
+        self.objective = objective_of(objective, self.model)
+        self._program = program_of(self.objective, self.model, self.algorithm)
         self._generator = torch.Generator(self.settings.device).manual_seed(self.settings.seed + SAMPLES)
         self._update: Any = None
         self._backend: str | None = None
@@ -311,46 +271,3 @@ class GenerativeTrainer(Readings, Stored):
         if isinstance(self.objective, Expr):  # what does not fit is better known before anything is learned
             with torch.random.fork_rng(devices=[]), torch.no_grad():
                 self.objective(few)
-
-
-def _names(declaration: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return tuple(declaration.variables), tuple(declaration.conditions)
-
-
-def _objective(objective: Any, model: Any) -> Any:
-    """The expression or the step that was asked for."""
-    if objective is None:
-        variables, conditions = _names(model.declaration)
-        found = symbols(" ".join([*variables, *conditions]))
-        every = found if isinstance(found, tuple | list) else (found,)
-        return mean(model(*every[len(variables) :]).matching(*every[: len(variables)]))
-    made = objective(model) if callable(objective) and not isinstance(objective, Expr | Step) else objective
-    if not isinstance(made, Expr | Step):
-        raise DataError(f"the objective is an expression, or a function from the model to one, not {made!r}")
-    return made
-
-
-def _program(objective: Any, model: Any, how: Fitting) -> Program:
-    first = objective
-    if isinstance(objective, Expr):
-        first = Minimize(objective, wrt=model, optimizer=how.optimizer, max_grad_norm=how.max_grad_norm)
-    average = [] if how.ema is None else [Polyak(model.ema, tau=round(1 - how.ema, 12))]
-    return Program(Fit(first, *average, minibatch=how.batch_size))
-
-
-def _sorted_out(
-    options: dict[str, Any], optimizer: Optimizer, batch_size: int, ema: float | None
-) -> tuple[Fitting, Settings]:
-    """Options by what they are of.
-
-    Errors:
-        DataError for one that is unknown, with the nearest.
-    """
-    fitting = [f.name for f in dataclasses.fields(Fitting) if f.name not in ("optimizer", "batch_size", "ema")]
-    known = [*fitting, *RUNNING]
-    for name in options:
-        if name not in known and name != "kept":
-            raise DataError(f"GenerativeTrainer has no option {name!r}: {nearest(name, known)}")
-    own = {name: value for name, value in options.items() if name in fitting}
-    running = {"checkpoint_interval": 1000, **{k: v for k, v in options.items() if k in RUNNING}}
-    return Fitting(optimizer, batch_size, ema, **own), Settings(**running)

@@ -9,7 +9,8 @@ from probrl.data.toys import toy
 from probrl.errors import CheckpointError
 from probrl.graph import optimizers
 from probrl.training.catalogue import from_stored, stored
-from probrl.training.generative import RUNNING, GenerativeTrainer
+from probrl.training.fitted import RUNNING
+from probrl.training.generative import GenerativeTrainer
 from probrl.training.recipe import Recipe
 
 Plain = dict[str, Any]
