@@ -172,6 +172,11 @@ def _chunk(x: Array, chunks: int, dim: int = 0) -> Any:
     return np.array_split(x, chunks, dim)
 
 
+def _clamp(x: Array, min: Any = None, max: Any = None) -> Array:
+    x = x if max is None else np.minimum(x, max)  # both together in a third of the time of np.clip
+    return x if min is None else np.maximum(x, min)
+
+
 def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
@@ -191,7 +196,7 @@ COUNTERPARTS: dict[Any, Callable[..., Any]] = {
     torch.exp: np.exp,
     torch.tanh: np.tanh,
     torch.sigmoid: _sigmoid,
-    torch.clamp: np.clip,
+    torch.clamp: _clamp,
     torch.argmax: _argmax,
     torch.chunk: _chunk,
     torch.Tensor.float: _float,
