@@ -24,7 +24,7 @@ class AppliedModel(Applied):
 
     def held(self) -> AppliedModel:
         """The same model with its parameters held still."""
-        return AppliedModel(self.dist, self.role, self.args, True)
+        return type(self)(self.dist, self.role, self.args, True)
 
     # --- training ----------------------------------------------------------------------------------------------
     def matching(

@@ -33,7 +33,7 @@ class Conditioned(nn.Module):
         super().__init__()
         self.network, self.conditions, self.shapes = network, conditions, dict(shapes)
 
-    def forward(self, x: Tensor, t: Tensor, *given: Any) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, *given: Any) -> Any:
         """The prediction at x_t; a last argument beyond the conditions says in which rows they are kept."""
         conditions = given[: len(self.conditions)]
         self._refuse_other_lengths(x, conditions)
@@ -44,12 +44,19 @@ class Conditioned(nn.Module):
             condition = conditions[0]
         elif conditions:
             condition = dict(zip(self.conditions, conditions, strict=True))
+        return self.answer(x, t, condition)
+
+    def answer(self, x: Tensor, t: Tensor, condition: Any) -> Any:
+        """What the network says at one condition, in the shape of x_t."""
         if len(self.shapes) > 1:
             out = self.network(split(x, self.shapes), t, condition)
             return joined({name: out[name] for name in self.shapes}, self.shapes)
         shape = next(iter(self.shapes.values()), ())
         flat = len(shape) > 1 and x.dim() == 2
-        out = self.network(x.unflatten(1, shape) if flat else x, t, condition)
+        return self.alike(x, self.network(x.unflatten(1, shape) if flat else x, t, condition), flat)
+
+    def alike(self, x: Tensor, out: Any, flat: bool) -> Tensor:
+        """A prediction in the shape of x_t, or an error."""
         out = out.flatten(1) if flat and isinstance(out, Tensor) else out
         if not isinstance(out, Tensor) or out.shape != x.shape:
             got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
@@ -64,6 +71,35 @@ class Conditioned(nn.Module):
             for part in condition.values() if isinstance(condition, Mapping) else (condition,):
                 if isinstance(part, Tensor) and part.shape[:1] != x.shape[:1]:
                     raise DataError(f"the condition '{name}' has {part.shape[0]} rows, and there are {x.shape[0]}")
+
+
+class Paired(Conditioned):
+    """Two predictions at a state: two networks of one kind of arguments, or one network that returns both.
+
+    Args:
+        network, conditions, shapes: of :class:`Conditioned`, with one variable.
+        second: the network of the second prediction; None when the first returns a pair.
+    """
+
+    def __init__(
+        self, network: nn.Module, conditions: tuple[str, ...], shapes: Shapes, second: nn.Module | None = None
+    ):
+        super().__init__(network, conditions, shapes)
+        self.second = second
+
+    def answer(self, x: Tensor, t: Tensor, condition: Any) -> Any:
+        shape = next(iter(self.shapes.values()))
+        flat = len(shape) > 1 and x.dim() == 2
+        point = x.unflatten(1, shape) if flat else x
+        out = self.network(point, t, condition)
+        if self.second is not None:
+            out = (out, self.second(point, t, condition))
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise DataError(
+                f"the network {type(self.network).__name__} gave {type(out).__name__} where two predictions are needed, a tuple "
+                "(drift, noise); or give the second network as score="
+            )
+        return tuple(self.alike(x, part, flat) for part in out)
 
 
 def _kept(condition: Any, keep: Tensor) -> Any:

@@ -206,6 +206,12 @@ class Model(Solving, Tensors, Distribution):
             return joint(values, tuple(self.shapes.items()))
         return flat(values[0], self.shape) if whole else values[0]
 
+    def guided(self, weight: Any, **options: Any) -> Model:
+        """The same led away from what it says without its conditions, see :func:`probrl.generative.guidance.guided`."""
+        from probrl.generative.guidance import guided
+
+        return guided(self, weight, **options)
+
     def value(self, x: Expr, position: int) -> Expr:
         """A variable of a state."""
         return x if len(self.shapes) == 1 else part(x, position, tuple(self.shapes.items()))
@@ -234,3 +240,8 @@ def _read_off(variables: tuple[str, ...], network: nn.Module) -> dict[str, tuple
     if shape is not None:
         return {variables[0]: tuple(shape)}
     return {variables[0]: (event_size(network),)}
+
+
+def read_shapes(variables: tuple[str, ...], given: Any, network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The event shape of every variable: as stated, else read off the network."""
+    return _shapes(variables, given) or _read_off(variables, network)

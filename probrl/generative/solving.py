@@ -74,9 +74,14 @@ class Solving:
             return tuple(own_times(grid))
         known = self.__dict__.setdefault("_times", {})
         if solver not in known:
-            near = min(MARGIN, float(self.path.time_of(4.0)))  # the noise that stays is below 2 % of the data
-            known[solver] = tuple(solver.times(self.schedule, *self._ends(solver, near)))
+            known[solver] = tuple(solver.times(self.schedule, *self._ends(solver, self.nearest)))
         return known[solver]
+
+    @cached_property
+    def nearest(self) -> float:
+        """How near to data solvers go that cannot reach it: the noise that stays is below 2 % of the data."""
+        found = float(self.path.time_of(4.0))
+        return min(MARGIN, found) if found > 0 else MARGIN  # a path that has noise at 0 may never get there
 
     def _ends(self, solver: Solver, margin: float) -> tuple[float, float]:
         for first, last in ((1.0, 0.0), (1.0, margin), (1 - margin, 0.0), (1 - margin, margin)):
@@ -118,8 +123,15 @@ class Solving:
 
     def start_scale(self, scheme: Scheme, reverse: bool = False) -> float:
         """The standard deviation of the state at the noisy end."""
-        sigma = float(self.path.sigma(float(scheme.times[-1 if reverse else 0])))
-        return math.sqrt(sigma**2 + scheme.widening)
+        return math.sqrt(self.spread_at(float(scheme.times[-1 if reverse else 0])) ** 2 + scheme.widening)
+
+    def spread_at(self, t: float) -> float:
+        """The standard deviation of what a solver starts from at a time."""
+        return float(self.path.sigma(t))
+
+    def flow(self, said: tuple[Any, ...], x: Any, t: Any) -> Any:
+        """dx/dt at a state, from what the network says there."""
+        return self.path.convert(*said, x, t, source=self.predicts, target="velocity")
 
     @cached_property
     def trained(self) -> tuple[float, float]:

@@ -66,6 +66,8 @@ class Tensors:
             )
         given = dist._conditions(x_dict)
         rows = self._rows_of(given)
+        if rows is None and n is None and isinstance(start, Tensor):
+            rows = len(start)
         repeats = n or 1
         if repeats > 1 and rows is not None:
             given = tree_map(lambda v: v.repeat_interleave(repeats, 0) if isinstance(v, Tensor) else v, given)
@@ -124,7 +126,8 @@ class Tensors:
         predict = self.predictor(conditions)
         times = dist.grid(dist.times(solver, grid))
         if isinstance(solver, Adaptive):
-            return self._adaptive(solver, predict, times, self._started(start, rows, 1.0, like, generator))
+            spread = dist.spread_at(float(times[0]))
+            return self._adaptive(solver, predict, times, self._started(start, rows, spread, like, generator))
         scheme: Scheme = solver.scheme(dist.schedule, times)
         x = self._started(start, rows, dist.start_scale(scheme), like, generator)
         coefficients = dist.coefficients(scheme)
@@ -198,10 +201,11 @@ class Tensors:
 
         def velocity(t: Tensor, x: Tensor) -> Tensor:
             time = t.to(x.dtype).expand(x.shape[0])
-            return dist.path.convert(*predict(x, time, time), x, time, source=dist.predicts, target="velocity")
+            found: Tensor = dist.flow(predict(x, time, time), x, time)
+            return found
 
         grid = torch.tensor([times[0], times[-1]], dtype=x.dtype, device=x.device)
-        found = solver.integrate(velocity, x * float(dist.path.sigma(float(times[0]))), grid, dist.owner.parameters())
+        found = solver.integrate(velocity, x, grid, dist.owner.parameters())
         return list(found)
 
     # --- densities ---------------------------------------------------------------------------------------------
