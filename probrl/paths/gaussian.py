@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import sympy
@@ -83,6 +83,10 @@ class GaussianPath(Readable):
 
     def __deepcopy__(self, memo: Any) -> GaussianPath:
         return self
+
+    def __reduce__(self) -> Any:
+        alpha, sigma, constants, sigma_data = self._key
+        return partial(GaussianPath, alpha, sigma, sigma_data=sigma_data, **dict(constants)), ()
 
     # --- functions of time -------------------------------------------------------------------------------------
     def alpha(self, t: Any) -> Any:

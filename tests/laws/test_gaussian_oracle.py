@@ -18,7 +18,7 @@ from tests.paths.families import PREDICTIONS, SHIPPED, path
 from tests.solvers.oracle import EXAMPLES, REAL, THREE, OnAPath, carried, carried_on_a_line
 
 MEAN, STD = 1.0, 0.3
-STEPS = {1: 200, 2: 80, 3: 60, 4: 40}
+STEPS = {1: 100, 2: 40, 3: 30, 4: 20}
 
 
 def model_of(name: str, kind: str, d: int):
@@ -60,7 +60,7 @@ def off(found) -> float:
 
 def converged(solver, name: str, kind: str):
     """What more and more steps tend to, from two grids and the declared order; finer ones where it is not near yet."""
-    for steps in (STEPS[solver.order], 6 * STEPS[solver.order]):
+    for steps in (STEPS[solver.order], 4 * STEPS[solver.order], 12 * STEPS[solver.order]):
         (few, _), (many, times) = (sampled(replace(solver, steps=n), name, kind) for n in (steps, 2 * steps))
         found = many + (many - few) / (2**solver.order - 1)
         if off(found) < 0.01:

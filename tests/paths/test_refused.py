@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -71,6 +73,8 @@ def test_equal_paths_are_one_formula_and_different_ones_print_apart():
     both = pr.mean(pr.sqnorm(LinearVP().alpha(s) * x) + pr.sqnorm(Linear().alpha(s) * x))
     assert r"\alpha(s)" in both.latex() and r"\alpha_2(s)" in both.latex()
     assert LinearVP().alpha(s).digest != LinearVP(beta_1=10.0).alpha(s).digest
+    again = pickle.loads(pickle.dumps(LinearVP()))
+    assert again == LinearVP() and again.alpha(s) is LinearVP().alpha(s) and copy.deepcopy(again) is again
 
 
 def test_a_loss_prints_with_the_paths_own_formulas():
