@@ -173,7 +173,7 @@ class GenerativeTrainer(Readings, Stored):
     def averaged(self) -> Any:
         """What samples are drawn from: the average of the weights, once it has forgotten the first ones."""
         ema = self.algorithm.ema
-        return self.model.ema if ema is not None and self.timesteps * (1 - ema) >= FORGOTTEN else self.model
+        return self.model if ema is None or self.timesteps < round(FORGOTTEN / (1 - ema)) else self.model.ema
 
     def sample(self, given: Any = None, **options: Any) -> dict[str, Any]:
         """Draws from :attr:`averaged`, see :meth:`probrl.generative.Model.sample`; the trainer's own generator is used."""
