@@ -131,10 +131,19 @@ def run(env: str, seeds: Iterable[int], steps: int | None, sides: Iterable[str])
             if str(seed) not in done and (side == "ours" or sb3.installed()):
                 done[str(seed)] = (ours if side == "ours" else theirs)(env, seed, steps, given)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(kept, indent=1) + "\n")
+                path.write_text(written(kept))
                 print(
                     env, side, "seed", seed, {k: v for k, v in done[str(seed)].items() if k != "timesteps"}, flush=True
                 )
+
+
+def written(kept: dict[str, Any]) -> str:
+    """JSON with a line for each seed."""
+    lines = [f'"settings": {json.dumps(kept["settings"])}']
+    for side in (side for side in SIDES if side in kept):
+        runs = ",\n".join(f"  {json.dumps(seed)}: {json.dumps(run)}" for seed, run in kept[side].items())
+        lines.append(f"{json.dumps(side)}: {{\n{runs}\n}}")
+    return "{" + ",\n".join(lines) + "}\n"
 
 
 def table() -> str:
