@@ -79,7 +79,7 @@ _LATE = {
     "resume": "probrl.training.restoring",
     "callbacks": "probrl.training", "toys": "probrl.data",
     "Diffusion": "probrl.generative", "Flow": "probrl.generative", "Bridge": "probrl.generative",
-    "EnergyGuided": "probrl.generative",
+    "EnergyGuided": "probrl.generative", "adjoint_matching": "probrl.generative",
     "GenerativeTrainer": "probrl.training.generative", "Recipe": "probrl.training.recipe",
 }  # fmt: skip
 

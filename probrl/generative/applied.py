@@ -120,8 +120,9 @@ class AppliedModel(Applied):
         solver = self.dist.solver_of(solver, steps)
         ends = self.dist.times(solver, grid)
         extra = () if axis is None or count is None else ((index_axis(axis), int(count)),)
-        noises = self._noises(solver, extra, per, start is not None)
-        rest = (*(() if start is None else (ranked(start, self.dist.state_rank),)), *self.args)
+        start = None if start is None else ranked(start, self.dist.state_rank)
+        noises = self._noises(solver, extra, per, start)
+        rest = (*(() if start is None else (start,)), *self.args)
         found = tuple(
             n.Definition(
                 Solved(self.dist, self.role, self.is_held, None, len(noises), solver, ends, start is not None, i),
@@ -131,14 +132,12 @@ class AppliedModel(Applied):
         )
         return found[0] if len(found) == 1 else found
 
-    def _noises(self, solver: Any, extra: tuple[tuple[Axis, int], ...], per: Any, started: bool) -> tuple[Expr, ...]:
-        rows = row_of(lift(per)) if per is not None else row_of(*self.args) if self.args else lift(1.0)
-        like = (
-            event_like(rows, self.dist.shape)
-            if per is not None or self.args
-            else event_like(lift(1.0), self.dist.shape)
-        )
-        first = () if started else (fresh_noise("normal", like, extra),)
+    def _noises(
+        self, solver: Any, extra: tuple[tuple[Axis, int], ...], per: Any, start: Expr | None
+    ) -> tuple[Expr, ...]:
+        rows = (lift(per),) if per is not None else self.args or (() if start is None else (start,))
+        like = event_like(row_of(*rows) if rows else lift(1.0), self.dist.shape)
+        first = () if start is not None else (fresh_noise("normal", like, extra),)
         if not solver.stochastic:
             return first
         return (*first, fresh_noise("normal", like, (*extra, (index_axis("step"), solver.steps))))
@@ -146,10 +145,9 @@ class AppliedModel(Applied):
     def chain(self, solver: Any = None, *, start: Any = None, axis: str = "k", grid: Any = None) -> Chain:
         """The states of a solver, aligned: x, x_next, t, t_next, drift and scale along an index axis, and x_end."""
         solver = self.dist.solver_of(solver)
-        noises = self._noises(solver, (), None, start is not None)
-        return chain_of(
-            self, solver, self.dist.times(solver, grid), noises, None if start is None else ranked(start, self.dist.state_rank), axis
-        )
+        start = None if start is None else ranked(start, self.dist.state_rank)
+        noises = self._noises(solver, (), None, start)
+        return chain_of(self, solver, self.dist.times(solver, grid), noises, start, axis)
 
     def chain_drift(self, chain: Chain) -> Expr:
         """This model's drift at the states of a chain, under the chain's noise."""

@@ -37,10 +37,11 @@ class Closure(Lowering):
             self.arguments.append(str(node.target))
             self.values[expr] = value._replace(node=node)
             self.measure(self.values[expr])
+        self.dropped: frozenset[str] = getattr(parent, "dropped", frozenset()) | ({drop} if drop else set())
         dependent: set[Expr] = set(cuts)
         for x in walk(*roots, through=lambda e: () if e in cuts else everything(e)):
-            if isinstance(x, n.Noise):  # an input, whatever it is shaped like
-                continue
+            if isinstance(x, n.Noise) or (isinstance(x, n.Range) and x.axis.name in self.dropped):
+                continue  # an input, whatever it is shaped like; the one index that is seen, whatever has it
             if x in dependent or any(c in dependent for c in everything(x)):
                 dependent.add(x)
         self.dependent = dependent
