@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import BATCH
 from probrl.generative.conditioned import joined, split
+from probrl.generative.stepping import READY, Ready
 from probrl.solvers import Adaptive, Scheme, solve
 
 
@@ -36,6 +37,7 @@ class Tensors:
         start: Any = None,
         known: Any = None,
         generator: Generator | None = None,
+        compiled: bool = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Draws values; always a dict.
@@ -55,6 +57,8 @@ class Tensors:
             start: the state at the first time, in place of fresh noise.
             known: ``(mask, value)``: the coordinates that are known keep what the path makes of them (inpainting).
             generator: of the noise; None is torch's own.
+            compiled: whether all steps run as one compiled graph: for a model that is asked often. The first call takes
+                its time.
 
         Errors:
             DataError for a missing condition, conditions of different lengths, a start of another shape, NaN.
@@ -81,7 +85,7 @@ class Tensors:
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and reparam):
             states = self._states(
-                total * copies, conditions, dist.solver_of(solver, steps), grid, start, known, generator
+                total * copies, conditions, dist.solver_of(solver, steps), grid, start, known, generator, compiled
             )
             x = torch.stack(states) if trajectory else states[-1]
         lead = (len(states),) if trajectory else ()
@@ -120,14 +124,24 @@ class Tensors:
         start: Any,
         known: Any,
         generator: Generator | None,
+        compiled: bool,
     ) -> list[Tensor]:
         dist: Any = self
         like = self._like()
-        predict = self.predictor(conditions)
+        said = self.predictor()
         times = dist.grid(dist.times(solver, grid))
+
+        def predict(x: Tensor, t: Tensor, until: Tensor) -> tuple[Tensor, ...]:
+            return said(x, t, until, conditions)
+
         if isinstance(solver, Adaptive):
             spread = dist.spread_at(float(times[0]))
             return self._adaptive(solver, predict, times, self._started(start, rows, spread, like, generator))
+        if known is None:
+            ready = self._ready(solver, times, like)
+            x = self._started(start, rows, ready.spread, like, generator)
+            key = (dist.role, id(dist.handle.module)) if compiled else None
+            return [x, *ready.run(x, said, conditions, generator, key)]
         scheme: Scheme = solver.scheme(dist.schedule, times)
         x = self._started(start, rows, dist.start_scale(scheme), like, generator)
         coefficients = dist.coefficients(scheme)
@@ -146,6 +160,16 @@ class Tensors:
 
         return [x, *(y for y, _ in _replacing(scheme, x, field, fresh, dist.path, known))]
 
+    def _ready(self, solver: Any, times: Any, like: Tensor) -> Ready:
+        """The steps of a solver with their numbers, worked out once."""
+        dist: Any = self
+        known = READY.setdefault(dist, {})
+        key = (solver, tuple(times), like.dtype, like.device)
+        if key not in known:
+            scheme: Scheme = solver.scheme(dist.schedule, times)
+            known[key] = Ready(scheme, dist.coefficients(scheme), dist.start_scale(scheme), like, dist.notation)
+        return known[key]
+
     def _started(self, start: Any, rows: int, scale: float, like: Tensor, generator: Generator | None) -> Tensor:
         dist: Any = self
         if start is None:
@@ -163,8 +187,8 @@ class Tensors:
         owned = next(dist.owner.parameters(), None)
         return torch.zeros(()) if owned is None else owned
 
-    def predictor(self, conditions: list[Any]) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-        """What the network says, as a function of states, times and next times ``(rows,)``, at conditions."""
+    def predictor(self) -> Callable[[Tensor, Tensor, Tensor, Sequence[Any]], tuple[Tensor, ...]]:
+        """What the network says, as a function of states, times, next times ``(rows,)``, and conditions."""
         dist: Any = self
         if dist.function is None and dist.direct:
             from probrl.graph.roles import callable_of
@@ -172,14 +196,12 @@ class Tensors:
             if dist.handle.module is None:
                 raise ExpressionError(f"{dist.notation} is declared without a network, so it prints and cannot run")
             call = callable_of(dist.handle, dist.role)
-            return lambda x, t, until: (call(x, t, *conditions),)
+            return lambda x, t, until, conditions: (call(x, t, *conditions),)
         function = self._evaluated()
-        names = [f"c_{i}" for i in range(len(conditions))]
 
-        def predict(x: Tensor, t: Tensor, until: Tensor) -> tuple[Tensor, ...]:
-            return tuple(
-                function({"x_t": x, "t": t, "t_next": until, **dict(zip(names, conditions, strict=True))}).values()
-            )
+        def predict(x: Tensor, t: Tensor, until: Tensor, conditions: Sequence[Any]) -> tuple[Tensor, ...]:
+            given = {f"c_{i}": c for i, c in enumerate(conditions)}
+            return tuple(function({"x_t": x, "t": t, "t_next": until, **given}).values())
 
         return predict
 

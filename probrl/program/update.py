@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -16,9 +14,9 @@ from probrl.expr.scalars import iteration, progress
 from probrl.expr.state import COPIED, Cell
 from probrl.graph.batch import entries, sources_of
 from probrl.graph.cells import tensor_of
+from probrl.graph.compiling import kept_guards, own_code
 from probrl.program.run import Runner, Scope
 
-_numbers = itertools.count()
 REPAID = 50_000  # updates after which the 10 to 25 seconds of a compilation are won back on a CPU
 
 
@@ -172,22 +170,6 @@ def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], An
         return call
 
     return compile_with
-
-
-def own_code(method: Any) -> Any:
-    """A method with a code object and a name of its own.
-
-    What is compiled, and which sizes are taken to vary, is kept by code object and name, and each program is another one.
-    """
-    function = method.__func__
-    code = function.__code__.replace(co_name=f"update_{next(_numbers)}")
-    copy = FunctionType(code, function.__globals__, code.co_name, closure=function.__closure__)
-    return MethodType(copy, method.__self__)
-
-
-def kept_guards(guards: Any) -> list[bool]:
-    """What is looked at before each call: tensors, and whether modules train. Nothing else that is compiled can change."""
-    return [g.guard_type in ("TENSOR_MATCH", "SHAPE_ENV") or str(g.name).endswith("training") for g in guards]
 
 
 def unfit(modules: Mapping[str, Any]) -> str | None:
