@@ -54,7 +54,7 @@ def test_flags_override_a_file_and_a_file_the_tuned_values(tmp_path):
     assert choice.settings["seed"] == 1
     assert choice.algorithm.gae_lambda == 0.94  # Acrobot's
     assert chosen("ppo", "--config", file, "--no-tuned").algorithm.gae_lambda == 0.8
-    assert chosen("ppo", "--config", file, "--env-id", "CartPole-v1").algorithm.gae_lambda == 0.8
+    assert chosen("ppo", "--config", file, "--env-id", "CartPole-v1").algorithm.gae_lambda == 0.9
     assert chosen("ppo", "--env-id=Acrobot-v1", "--num-envs", "1").algorithm.num_minibatches == 4
 
 

@@ -33,7 +33,8 @@ def test_every_table_fits_its_algorithm(name):
 def test_an_agent_takes_what_suits_its_environment():
     agent = pr.PPO("Pendulum-v1")
     assert (agent.algorithm.gamma, agent.algorithm.num_steps) == (0.9, 1024)
-    assert pr.PPO("CartPole-v1").algorithm == PPO()
+    assert pr.PPO("CartPole-v1").algorithm.num_envs == 10
+    assert pr.PPO(OneStep).algorithm == PPO()
 
 
 def test_a_choice_wins():
