@@ -80,6 +80,8 @@ _LATE = {
     "callbacks": "probrl.training", "toys": "probrl.data",
     "Diffusion": "probrl.generative", "Flow": "probrl.generative", "Bridge": "probrl.generative",
     "EnergyGuided": "probrl.generative", "adjoint_matching": "probrl.generative",
+    "ConsistencyModel": "probrl.generative", "Jumps": "probrl.generative",
+    "MeanFlow": "probrl.generative", "Averages": "probrl.generative",
     "GenerativeTrainer": "probrl.training.generative", "Recipe": "probrl.training.recipe",
 }  # fmt: skip
 

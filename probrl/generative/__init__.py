@@ -2,9 +2,14 @@
 
 from probrl.generative.adjoint import adjoint_matching
 from probrl.generative.bridge import Bridge
+from probrl.generative.consistency import ConsistencyModel
 from probrl.generative.diffusion import Diffusion
 from probrl.generative.flow import Flow
 from probrl.generative.guidance import EnergyGuided
+from probrl.generative.jumps import Averages, Jumps
+from probrl.generative.mean_flow import MeanFlow
 from probrl.generative.model import Model
 
-__all__ = ["Bridge", "Diffusion", "EnergyGuided", "Flow", "Model", "adjoint_matching"]
+__all__ = [
+    "Averages", "Bridge", "ConsistencyModel", "Diffusion", "EnergyGuided", "Flow", "Jumps", "MeanFlow", "Model", "adjoint_matching",
+]  # fmt: skip

@@ -15,6 +15,7 @@ from probrl.expr.base import Expr
 from probrl.expr.operators import abs, sqrt, stack, stop_gradient
 from probrl.generative import integration
 from probrl.generative.heads import Solved
+from probrl.generative.jumps import leads_to
 from probrl.generative.pieces import table
 from probrl.solvers import advance
 
@@ -131,7 +132,7 @@ def _step_of(applied: AppliedModel, x: Expr, index: Expr, solver: Any) -> Applie
         return float(found.value) if isinstance(found, n.Number) else found
 
     def field(stage: int, point: Any) -> Any:
-        t, until = table("t", scheme.stages[stage], index), table("t_next", times[1:], index)
+        t, until = table("t", scheme.stages[stage], index), table("t_next", leads_to(scheme, stage), index)
         said = dist.said_at(applied.role, applied.is_held, point, t, until, applied.args)
         return integration.combined([pick(c[stage]) for c in coefficients], (point, *said))
 

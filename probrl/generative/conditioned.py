@@ -102,6 +102,22 @@ class Paired(Conditioned):
         return tuple(self.alike(x, part, flat) for part in out)
 
 
+class Spanned(Conditioned):
+    """A network of two times: the second stands in its condition as "r", beside the model's own conditions."""
+
+    def forward(self, x: Tensor, t: Any, r: Any = None, *given: Any) -> Any:
+        """What the network says at x_t between two times."""
+        return super().forward(x, (t, r), *given)  # type: ignore[arg-type]
+
+    def answer(self, x: Tensor, t: Any, condition: Any) -> Any:
+        last, first = t
+        if condition is None:
+            condition = {}
+        elif not isinstance(condition, Mapping):
+            condition = {self.conditions[0]: condition}
+        return super().answer(x, last, {**condition, "r": first})
+
+
 def _kept(condition: Any, keep: Tensor) -> Any:
     if not isinstance(condition, Tensor):
         return condition

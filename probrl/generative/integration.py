@@ -15,6 +15,7 @@ from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.calculus import divergence, jvp
 from probrl.expr.operators import dot, sqnorm, sum_event
+from probrl.generative.jumps import leads_to
 from probrl.solvers import Scheme, solve
 from probrl.solvers.scheme import Taken
 
@@ -37,7 +38,7 @@ def passed(
     coefficients = dist.coefficients(scheme)
 
     def field(k: int, stage: int, x: Any) -> Any:
-        t, until = (n.Number(float(numbers[k]), None) for numbers in (scheme.stages[stage], scheme.times[1:]))
+        t, until = (n.Number(float(numbers[k]), None) for numbers in (scheme.stages[stage], leads_to(scheme, stage)))
         said = dist.said_at(head.role, head.held, x, t, until, given)
         return combined([float(c[stage][k]) for c in coefficients], (x, *said))
 
@@ -61,7 +62,7 @@ def log_density(head: FlowLogProb, values: tuple[Expr, ...], given: tuple[Expr, 
     total: Any = 0
 
     def field(k: int, stage: int, x: Any) -> Any:
-        t, until = (n.Number(float(numbers[k]), None) for numbers in (scheme.stages[stage], scheme.times[1:]))
+        t, until = (n.Number(float(numbers[k]), None) for numbers in (scheme.stages[stage], leads_to(scheme, stage)))
         said = dist.said_at(head.role, head.held, x, t, until, given, whole=True)
         return combined([float(c[stage][k]) for c in coefficients], (x, *said))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,8 +12,27 @@ from torch import Tensor
 
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
+from probrl.expr.definition import Head, Letter, Notation
 from probrl.expr.state import Network
 from probrl.generative.conditioned import joined, size
+
+
+@dataclass(frozen=True)
+class Called(Head):
+    """A value under a letter, which is no metric."""
+
+    name: str
+
+    def body(self, *args: Expr) -> Expr:
+        return args[0]
+
+    def notation(self, *args: Expr) -> Notation:
+        return Letter(self.name)
+
+
+def called(name: str, x: Expr) -> Expr:
+    """A value that prints as a letter, with a line that says what it is."""
+    return n.Definition(Called(name), (x,))
 
 
 def event_like(rows: Expr, shape: tuple[int, ...]) -> Expr:

@@ -95,7 +95,8 @@ class Ready:
     def __init__(self, scheme: Scheme, coefficients: Sequence[Sequence[Any]], spread: float, like: Tensor, name: str):
         self.stepping, self.spread, self.name = Stepping(scheme, coefficients), spread, name
         times = [torch.tensor(t, dtype=like.dtype, device=like.device) for t in (*scheme.stages, scheme.times[1:])]
-        *self.at, self.ends = (t.unbind() for t in times)
+        *self.at, ends = (t.unbind() for t in times)
+        self.ends = ends if scheme.target == "average" else None  # until when what is asked is averaged
         self._compiled: dict[Hashable, Any] = {}
 
     def run(
@@ -133,7 +134,7 @@ class Ready:
 
         def asked(k: int, stage: int, x: Tensor) -> tuple[Tensor, ...]:
             found: tuple[Tensor, ...] = predict(
-                x, self.at[stage][k].expand(rows), self.ends[k].expand(rows), conditions
+                x, self.at[stage][k].expand(rows), (self.ends or self.at[stage])[k].expand(rows), conditions
             )
             return found
 

@@ -74,12 +74,12 @@ x, y = pr.symbols("x y")
 
 @pytest.mark.parametrize("predicts", ["displacement", "velocity"])
 @pytest.mark.parametrize("coupling", ["entropic", "ot", "independent", lambda x, y: y])
-def test_matching_prints_checks_and_trains(coupling, predicts, katex_errors):
+def test_matching_prints_checks_and_trains(coupling, predicts, foreign_commands):
     torch.manual_seed(0)
     b, batch = small(coupling=coupling, predicts=predicts), {"x": torch.randn(32, 2) + 2, "y": torch.randn(32, 2)}
     loss = pr.mean(b.matching(x, start=y))
     loss.check(batch)
-    assert katex_errors([loss.latex()]) == []
+    assert foreign_commands(loss.latex()) == []
     update = pr.Minimize(loss, wrt=b, optimizer=pr.Adam(1e-2)).compile(backend="eager", seed=0)
     losses = [float(update(batch)["loss"]) for _ in range(30)]
     assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
