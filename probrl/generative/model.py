@@ -51,6 +51,7 @@ class Model(Solving, Tensors, Distribution):
     usual_prediction: ClassVar[str] = "noise"
     usual_weight: ClassVar[str] = "noise"
     usual_solver: ClassVar[Solver]
+    told: ClassVar[int] = 0  # how many numbers its network is told besides the point, the time and the condition
     direct: ClassVar[bool] = True  # whether the network's answer is the prediction as it is
     keys = ()
 

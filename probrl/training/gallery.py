@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Generator
 
+from probrl.errors import ExpressionError
 from probrl.nested import each
 from probrl.pictures import animate, draw_density, draw_samples, draw_trajectories
 from probrl.solvers import RK4
@@ -38,8 +40,9 @@ def draw(trainer: Any, folder: Path) -> list[Path]:
         size = way[0, 0].numel()
         if size <= 2 and way.dim() == 3:
             written.append(draw_trajectories(way, data, folder / "trajectories.png"))
-            if not given and hasattr(model, "get_log_prob"):
-                written.append(_density(model, data, folder / "density.png"))
+            if not given:
+                with suppress(ExpressionError):  # a model without a density says so
+                    written.append(_density(model, data, folder / "density.png"))
         if size <= 2 or way.dim() == 5:
             shown = way[:, :32] if way.dim() == 5 else way[:, :1000]
             written.append(animate(shown[:: max(1, len(way) // FRAMES)], folder / "flow.gif", data))

@@ -22,13 +22,13 @@ from probrl.training.settings import nearest
 
 @cache
 def models() -> dict[str, type[Model]]:
-    """Every generative model by the name of its file."""
+    """Every generative model with a network of its own, by the name of its file."""
     found: dict[str, type[Model]] = {}
     for entry in pkgutil.iter_modules(probrl.generative.__path__):
         module = importlib.import_module(f"probrl.generative.{entry.name}")
         for thing in vars(module).values():
             own = inspect.isclass(thing) and issubclass(thing, Model) and thing.__module__ == module.__name__
-            if own and thing is not Model and not inspect.isabstract(thing):
+            if own and thing is not Model and "network" in inspect.signature(thing.__init__).parameters:
                 found[entry.name] = thing
     return found
 

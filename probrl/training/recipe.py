@@ -82,14 +82,19 @@ class Recipe:
             lacking = "c" if "x" in shapes else "x"
             raise DataError(f"the data set has no column {lacking!r}, only {', '.join(map(repr, shapes))}")
         condition = int(torch.Size(shapes["c"]).numel()) if self.conditional else 0
+        cls = models()[self.model]
+        second = ["score"] if "score" in inspect.signature(cls.__init__).parameters else []  # a network of its own
         net = {"hidden": self.hidden, "width": self.width, "blocks": self.blocks}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = _called(networks()[self.network], self.network, net, shapes["x"], condition)
+            network, *others = (
+                _called(networks()[self.network], self.network, net, shapes["x"], condition + cls.told)
+                for _ in ("network", *second)
+            )
         own: dict[str, Any] = {"weight": self.weight, "law": self.law, "drop": self.drop, "predicts": self.predicts}
         own |= {"coupling": self.coupling, "path": None if self.path is None else named("path", self.path, paths())()}
-        own["solver"] = self._solver()
-        found: Model = _called(models()[self.model], self.model, own, self.declaration, network)
+        own |= {"solver": self._solver(), **dict(zip(second, others, strict=True))}
+        found: Model = _called(cls, self.model, own, self.declaration, network)
         return found
 
     def _solver(self) -> Any:

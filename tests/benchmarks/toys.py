@@ -34,6 +34,7 @@ MODELS = {
     "GVP, velocity": pr.Recipe("diffusion", path="gvp", predicts="velocity", weight="velocity", **SOLVED, **NETWORK),
     "linear flow": pr.Recipe("flow", **SOLVED, **NETWORK),
     "OT flow": pr.Recipe("flow", coupling="ot", **SOLVED, **NETWORK),
+    "bridge": pr.Recipe("bridge", solver="euler_maruyama", steps_of_solver=100, **NETWORK),
 }
 STEPS = {"OT flow": 3000}  # an assignment of 256 points takes longer than a step of the network
 BATCH = {"OT flow": 256}
