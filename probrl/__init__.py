@@ -81,7 +81,7 @@ _LATE = {
     "Diffusion": "probrl.generative", "Flow": "probrl.generative", "Bridge": "probrl.generative",
     "EnergyGuided": "probrl.generative", "adjoint_matching": "probrl.generative",
     "ConsistencyModel": "probrl.generative", "Jumps": "probrl.generative",
-    "MeanFlow": "probrl.generative", "Averages": "probrl.generative",
+    "MeanFlow": "probrl.generative", "Averages": "probrl.generative", "DiscreteFlow": "probrl.generative",
     "GenerativeTrainer": "probrl.training.generative", "Recipe": "probrl.training.recipe",
 }  # fmt: skip
 

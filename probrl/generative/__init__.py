@@ -4,6 +4,7 @@ from probrl.generative.adjoint import adjoint_matching
 from probrl.generative.bridge import Bridge
 from probrl.generative.consistency import ConsistencyModel
 from probrl.generative.diffusion import Diffusion
+from probrl.generative.discrete import DiscreteFlow
 from probrl.generative.flow import Flow
 from probrl.generative.guidance import EnergyGuided
 from probrl.generative.jumps import Averages, Jumps
@@ -11,5 +12,5 @@ from probrl.generative.mean_flow import MeanFlow
 from probrl.generative.model import Model
 
 __all__ = [
-    "Averages", "Bridge", "ConsistencyModel", "Diffusion", "EnergyGuided", "Flow", "Jumps", "MeanFlow", "Model", "adjoint_matching",
+    "Averages", "Bridge", "ConsistencyModel", "Diffusion", "DiscreteFlow", "EnergyGuided", "Flow", "Jumps", "MeanFlow", "Model", "adjoint_matching",
 ]  # fmt: skip

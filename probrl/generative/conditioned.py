@@ -38,7 +38,7 @@ class Conditioned(nn.Module):
         conditions = given[: len(self.conditions)]
         self._refuse_other_lengths(x, conditions)
         if len(given) > len(self.conditions):
-            conditions = tuple(tree_map(lambda c: _kept(c, given[-1]), c) for c in conditions)
+            conditions = tuple(tree_map(lambda c: kept(c, given[-1]), c) for c in conditions)
         condition: Any = None
         if len(conditions) == 1:
             condition = conditions[0]
@@ -118,7 +118,8 @@ class Spanned(Conditioned):
         return super().answer(x, last, {**condition, "r": first})
 
 
-def _kept(condition: Any, keep: Tensor) -> Any:
+def kept(condition: Any, keep: Tensor) -> Any:
+    """A condition in the rows that keep it, zeros in the others."""
     if not isinstance(condition, Tensor):
         return condition
     shaped = keep.reshape(-1, *(1,) * (condition.dim() - 1))
