@@ -77,10 +77,12 @@ class GRPO:
             loss: maps the declaration to the loss in place of its own.
 
         Errors:
-            DataError for a critic.
+            DataError for a critic, and for a single environment.
         """
         if critic is not None:
             raise DataError("GRPO has no critic, its groups take the place of one: leave critic= out, or take pr.PPO")
+        if self.num_envs < 2:
+            raise DataError("GRPO compares environments with each other, and there is one: write num_envs=16, say")
         pi = actor if actor is not None else default_actor(spaces, self.hidden)
         s, a, r, ended, valid = symbols("s a r ended valid", axes=Axis("time", mask="valid"))
         gamma, beta = amount("gamma", self.gamma), amount("beta", self.kl_coef)

@@ -7,7 +7,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from probrl.envs import EnvLike
+import numpy as np
+
+from probrl.envs import EnvLike, repeatable
 from probrl.errors import DataError
 from probrl.training.agent import PARTS, Agent
 from probrl.training.settings import Settings, nearest
@@ -30,7 +32,10 @@ def agent_of(algorithm: type[Any]) -> Callable[..., Agent]:
         for name in options:
             if name not in known:
                 raise DataError(f"{algorithm.__name__} has no option {name!r}: {nearest(name, known)}")
+        options = {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}  # as from np.arange
         given = {k: v for k, v in options.items() if k in hyper}
+        if "num_envs" in hyper and hasattr(env, "action_space") and not repeatable(env):
+            given["num_envs"] = int(getattr(env, "num_envs", 1))  # an instance is as many copies as it is
         declared = algorithm(**(tuned(algorithm, env, given) if options.get("tuned", True) else given))
         how = Settings(**{k: v for k, v in options.items() if k in settings})
         agent = Agent(declared, env, how, parts={k: v for k, v in options.items() if k in PARTS})

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from probrl.algorithms import names
 from probrl.distributions import lift
 from probrl.distributions.base import PixyzDistribution
@@ -15,6 +17,12 @@ from probrl.errors import CheckpointError, DataError
 from probrl.expr.base import Expr
 from probrl.expr.written import from_plain, to_plain
 from probrl.training.settings import nearest, whole_number
+
+SHARES = ("gamma", "gae_lambda")  # numbers from 0 to 1
+WANTED = {
+    "actor": "pr.Categorical('a | s', network)",
+    "critic": "pr.Deterministic('v | s', network)",
+}
 
 
 def algorithm_names() -> list[str]:
@@ -79,12 +87,37 @@ def check_hyper_parameters(algorithm: Any) -> None:
                 raise DataError(f"{f.name} must be several whole numbers, as in {f.default}, got {value!r}")
             for size in value:
                 whole_number(f.name, size)
+        if f.name in SHARES and isinstance(value, (int, float)) and not 0 <= value <= 1:
+            raise DataError(f"{f.name} must be from 0 to 1, got {value!r}")
+        if f.name == "learning_rate" and isinstance(value, (int, float)) and value < 0:
+            raise DataError(f"{f.name} must not be negative, got {value!r}")
+    parts = getattr(algorithm, "num_minibatches", 1)
+    rows = getattr(algorithm, "num_envs", parts) * getattr(algorithm, "num_steps", 1)
+    if parts > rows:
+        raise DataError(
+            f"num_minibatches={parts} is more than a rollout has rows: {algorithm.num_envs} environments of "
+            f"{algorithm.num_steps} steps are {rows}"
+        )
 
 
 def own_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts that a user handed over; pixyz distributions become ours."""
+    """The parts that a user handed over; pixyz distributions become ours.
+
+    Errors:
+        DataError for an actor or a critic that is no distribution, and a loss that is no function.
+    """
     given = {name: part for name, part in parts.items() if part is not None}
-    return {name: lift(part) if isinstance(part, PixyzDistribution) else part for name, part in given.items()}
+    found = {name: lift(part) if isinstance(part, PixyzDistribution) else part for name, part in given.items()}
+    for name, part in found.items():
+        if name in WANTED and (not callable(part) or isinstance(part, (nn.Linear, nn.Sequential))):
+            raise DataError(f"{name} is a distribution, as in {WANTED[name]}, not {_short(part)}")
+        if name == "loss" and not callable(part):
+            raise DataError(f"loss is a function of what is declared, as in lambda d: d.loss, not {_short(part)}")
+    return found
+
+
+def _short(part: Any) -> str:
+    return repr(part) if isinstance(part, (int, float, str)) else f"a {type(part).__name__}"
 
 
 def is_plain(value: Any) -> bool:

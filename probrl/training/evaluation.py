@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from probrl.envs import Environments
 from probrl.errors import NonFiniteError
+from probrl.nested import parts
 from probrl.training.observing import to_tensors
 
 
@@ -115,7 +117,7 @@ def play(
     Every environment plays a fixed number of them, so that short episodes are not counted more often than long ones.
 
     Errors:
-        NonFiniteError if a return is NaN or infinite.
+        NonFiniteError if a return or an observation is NaN or infinite.
     """
     n = environments.num_envs
     quota = np.array([episodes // n + (i < episodes % n) for i in range(n)])
@@ -129,6 +131,7 @@ def play(
         total += step.reward
         length += step.valid
         observation = step.observation
+        _refuse_non_finite(environments, observation)
         ended = step.terminated | step.truncated
         for i in np.flatnonzero(ended):
             if quota[i]:
@@ -141,3 +144,13 @@ def play(
         bad = next(x for x in flat if not np.isfinite(x))
         raise NonFiniteError(f"{environments.name} gave an episode the return {bad}")
     return flat, [x for per_env in lengths for x in per_env]
+
+
+def _refuse_non_finite(environments: Environments, observation: Any) -> None:
+    for name, array in parts(observation):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            env = int(np.argwhere(~np.isfinite(array))[0][0])
+            what = f"the observation's {name!r}" if name else "the observation"
+            raise NonFiniteError(
+                f"{environments.name}: {what} is not finite in environment {env} at step {environments.steps}"
+            )

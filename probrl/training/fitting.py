@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
+from probrl.distributions import Categorical
 from probrl.envs import Spaces
 from probrl.errors import DataError
 
@@ -14,19 +17,32 @@ _TAKES = {
 
 
 def check_actor(actor: Any, spaces: Spaces) -> None:
-    """Refuses a policy whose actions are numbers where vectors are taken, and the reverse.
+    """Refuses a policy whose actions are numbers where vectors are taken, the reverse, and one of other choices.
 
     Errors:
         DataError naming the policy and the action space.
     """
     rank, needed = getattr(actor, "rank", None), len(spaces.action.drawn)
-    if not isinstance(rank, int) or rank == needed:
+    if not isinstance(rank, int):
+        return
+    if rank == needed:
+        _check_choices(actor, spaces)
         return
     kind = "vectors" if rank else "single numbers"
     raise DataError(
         f"the actor {getattr(actor, 'notation', actor)} draws {kind}, and the action space {_named(spaces)} takes "
         f"{_TAKES[needed]}"
     )
+
+
+def _check_choices(actor: Any, spaces: Spaces) -> None:
+    network, there_are = getattr(actor, "net", None), getattr(spaces.action, "n", None)
+    last = network[-1] if isinstance(network, nn.Sequential) and len(network) else network
+    choices = getattr(last, "out_features", None)  # of a network of another make nobody can say
+    if isinstance(actor, Categorical) and isinstance(choices, int) and choices != there_are:
+        raise DataError(
+            f"the actor {actor.notation} chooses among {choices}, and the action space {_named(spaces)} has {there_are}"
+        )
 
 
 def _named(spaces: Spaces) -> str:

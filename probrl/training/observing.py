@@ -11,7 +11,7 @@ from torch import Tensor
 
 from probrl.envs import Entries, Seen
 from probrl.errors import DataError
-from probrl.nested import each
+from probrl.nested import each, parts
 
 
 def to_tensors(seen: Seen, arrays: Any, device: str | torch.device = "cpu") -> Any:
@@ -38,7 +38,7 @@ def one_or_many(seen: Seen, observation: Any) -> tuple[Any, bool]:
         observation: one observation or many, as arrays, tensors, numbers or dicts of them.
 
     Errors:
-        DataError for another shape, for a dict that lacks an entry, and for entries of which some are single.
+        DataError for another shape, for a dict that lacks an entry, and for entries that are not as many as the others.
     """
     arrays, single = _read(seen, observation, "")
     if len(set(single.values())) > 1:
@@ -46,6 +46,10 @@ def one_or_many(seen: Seen, observation: Any) -> tuple[Any, bool]:
         raise DataError(
             f"of this observation, {one} is a single one and the others are many: give one, or as many of each"
         )
+    rows = {name: len(array) for name, array in parts(arrays)}
+    if len(set(rows.values())) > 1:
+        counts = ", ".join(f"{n} of {name}" for name, n in rows.items())
+        raise DataError(f"these observations are {counts}: give as many of each")
     return arrays, next(iter(single.values()))
 
 

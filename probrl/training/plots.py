@@ -113,6 +113,7 @@ def compare(runs: Sequence[Run], metric: str, path: Path) -> Path:
         curve = series(run.rows, metric)
         if not curve[0].size:
             known = sorted({name for row in run.rows for name in row} - {"timesteps"})
+            known = [name for name in known if series(run.rows, name)[0].size]  # no episode ended yet: all are NaN
             raise DataError(f"{str(run.folder)!r} has no numbers called {metric!r}: there are {', '.join(known)}")
         panels.setdefault(run.env, {}).setdefault(label, []).append(curve)
     columns = min(len(panels), COLUMNS)

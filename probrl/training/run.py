@@ -35,8 +35,10 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say of what
         raise
 
 
@@ -123,11 +125,13 @@ class Metrics:
             write_atomic(folder / "metrics.csv", self._table())
 
     def add(self, row: dict[str, float]) -> None:
-        """One more row.
+        """One more row; numbers of torch and numpy become Python's.
 
         Errors:
-            DataError if the folder cannot be written, as on a full disk.
+            DataError naming a metric that is no number; DataError if the folder cannot be written, as on a full disk.
         """
+        for name, value in row.items():
+            row[name] = _number(name, value)
         self.rows.append(row)
         if self._folder is None:
             return
@@ -161,18 +165,31 @@ class Metrics:
         return text.getvalue()
 
 
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, (int, float)):
+        return value
+    try:
+        if not isinstance(value, (str, bytes)):
+            return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise DataError(f"a metric is one number, and {name!r} is {' '.join(repr(value).split())[:60]}")
+
+
 def _json_row(row: dict[str, float]) -> str:
     return "{" + ", ".join(f"{json.dumps(name)}: {json_number(value)}" for name, value in row.items()) + "}\n"
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows that a run wrote; a last line that was cut off is left out."""
+    """The rows that a run wrote, up to a line that was cut off or damaged."""
     rows: list[dict[str, float]] = []
     file = folder / "metrics.jsonl"
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []:
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
+            break
+        if not isinstance(row, dict):
             break
         rows.append({name: math.nan if value is None else value for name, value in row.items()})
     return rows

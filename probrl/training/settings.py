@@ -14,6 +14,7 @@ import torch
 from probrl.envs import VECTORIZATIONS, Wrapping
 from probrl.errors import DataError
 
+LARGEST = 2**62  # of seeds: generators take 64 bits, and evaluations add to it
 SMALL = 200_000  # weights below which a second thread costs more than it brings, at the sizes of minibatches
 
 
@@ -76,7 +77,8 @@ class Settings:
         return 1 if weights < SMALL else torch.get_num_threads()
 
     def __post_init__(self) -> None:
-        whole_number("seed", self.seed, least=0)
+        if whole_number("seed", self.seed, least=0) >= LARGEST:
+            raise DataError(f"seed must be less than 2 ** 62, got {self.seed}")
         for name in ("threads", "checkpoint_interval", "eval_interval"):
             if getattr(self, name) is not None:
                 whole_number(name, getattr(self, name))

@@ -1,0 +1,135 @@
+"""What a person hands over by mistake is answered in one line that names it, before anything is played."""
+
+import errno
+import json
+import os
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+import probrl as pr
+from probrl.errors import DataError, NonFiniteError
+from probrl.training.run import Metrics, read_metrics
+
+QUICK = {"progress": False, "backend": "eager", "num_envs": 2, "num_steps": 4, "update_epochs": 1}
+
+
+def refused(env, message, **options):
+    with pytest.raises(DataError) as caught:
+        pr.PPO(env, **{**QUICK, **options})
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": 2**70}, "seed must be less than 2 ** 62"),
+        ({"num_minibatches": 9}, "num_minibatches=9 is more than a rollout has rows: 2 environments of 4 steps are 8"),
+        ({"gamma": 1.5}, "gamma must be from 0 to 1, got 1.5"),
+        ({"gae_lambda": -1}, "gae_lambda must be from 0 to 1, got -1"),
+        ({"learning_rate": -1e-3}, "learning_rate must not be negative"),
+        ({"actor": 3}, "actor is a distribution, as in pr.Categorical('a | s', network), not 3"),
+        ({"critic": torch.nn.Linear(4, 1)}, "critic is a distribution, as in pr.Deterministic('v | s', network)"),
+        ({"loss": "mse"}, "loss is a function of what is declared, as in lambda d: d.loss, not 'mse'"),
+        ({"actor": pr.Categorical("a | s", pr.mlp(4, 3))}, "chooses among 3, and the action space Discrete(2) has 2"),
+        (
+            {"actor": pr.Categorical("a | s", torch.nn.Linear(4, 1))},
+            "chooses among 1, and the action space Discrete(2) has 2",
+        ),
+    ],
+)
+def test_options_that_mean_nothing(options, message):
+    refused("CartPole-v1", message, **options)
+
+
+def test_an_instance_says_how_many_copies_it_is():
+    three = gymnasium.make_vec("CartPole-v1", 3)
+    for options in ({}, {"tuned": False}, {"num_envs": 8}):
+        agent = pr.PPO(three, num_steps=8, num_minibatches=2, progress=False, **options)
+        assert agent.algorithm.num_envs == 3 and "minibatches of 12 rows" in agent.text()
+
+
+def test_numbers_of_numpy_are_numbers():
+    agent = pr.PPO("CartPole-v1", **{**QUICK, "seed": np.int64(3), "learning_rate": np.float32(0.5)})
+    assert (agent.settings.seed, agent.algorithm.learning_rate) == (3, 0.5)
+    assert type(agent.settings.seed) is int and type(agent.algorithm.learning_rate) is float
+
+
+def test_a_group_of_one_is_refused():
+    with pytest.raises(DataError, match="GRPO compares environments with each other, and there is one"):
+        pr.GRPO("CartPole-v1", num_envs=1)
+
+
+class Seen(gymnasium.Env):
+    observation_space = gymnasium.spaces.Dict(
+        {"a": gymnasium.spaces.Box(-1.0, 1.0, (2,)), "b": gymnasium.spaces.Discrete(3)}
+    )
+    action_space = gymnasium.spaces.Discrete(2)
+    shown = 0.0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return {"a": np.zeros(2, np.float32), "b": 0}, {}
+
+    def step(self, action):
+        self.steps = getattr(self, "steps", 0) + 1
+        return {"a": np.full(2, self.shown, np.float32), "b": 0}, 1.0, self.steps % 3 == 0, False, {}
+
+
+class Unseen(Seen):
+    shown = np.nan
+
+
+def test_entries_of_a_dict_are_as_many():
+    agent = pr.PPO(Seen, **QUICK)
+    with pytest.raises(DataError, match="these observations are 4 of a, 3 of b: give as many of each"):
+        agent.predict({"a": np.zeros((4, 2)), "b": np.zeros(3, np.int64)})
+
+
+def test_an_evaluation_is_not_made_of_what_is_no_number():
+    agent = pr.PPO(Seen, **QUICK)
+    message = "Unseen: the observation's 'a' is not finite in environment 0 at step 1"
+    with pytest.raises(NonFiniteError, match=message):
+        agent.evaluate(episodes=2, env=Unseen)
+
+
+def test_metrics_are_numbers_of_any_make(tmp_path):
+    metrics = Metrics(tmp_path)
+    metrics.add({"a": np.float32(0.5), "b": torch.tensor(2.0), "c": 3, "d": True})
+    assert read_metrics(tmp_path) == [{"a": 0.5, "b": 2.0, "c": 3, "d": True}]
+    for wrong in ("good", None, torch.zeros(2), [1]):
+        with pytest.raises(DataError, match="a metric is one number, and 'x' is"):
+            metrics.add({"x": wrong})
+    assert len(metrics.rows) == 1
+
+
+@pytest.mark.parametrize("harm", [b'{"a": \xff}\n', b"3\n", b'{"a": '])
+def test_metrics_are_read_up_to_what_is_damaged(tmp_path, harm):
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"a": 1}\n' + harm)
+    assert read_metrics(tmp_path) == [{"a": 1}]
+
+
+def test_a_full_disk_says_of_which_file(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError) as caught:
+        Metrics(tmp_path)
+    assert caught.value.filename == str(tmp_path / "metrics.jsonl") and not list(tmp_path.iterdir())
+
+
+def test_a_curve_without_numbers_is_not_offered(tmp_path):
+    pytest.importorskip("matplotlib")
+    from probrl.training.plots import compare
+    from probrl.training.runs import read_run
+
+    agent = pr.PPO("CartPole-v1", run=str(tmp_path / "run"), plot=False, **QUICK).learn(8)
+    assert np.isnan(agent.metrics.rows[-1]["episode_return"])  # no episode has ended yet
+    with pytest.raises(DataError) as caught:
+        compare([read_run(str(tmp_path / "run"))], "episode_return", tmp_path / "curve.png")
+    assert "has no numbers called 'episode_return': there are" in str(caught.value)
+    assert "episode_return" not in str(caught.value).partition("there are")[2]
+    assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["episode_return"] is None
