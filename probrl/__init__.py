@@ -82,6 +82,7 @@ _LATE = {
     "EnergyGuided": "probrl.generative", "adjoint_matching": "probrl.generative",
     "ConsistencyModel": "probrl.generative", "Jumps": "probrl.generative",
     "MeanFlow": "probrl.generative", "Averages": "probrl.generative", "DiscreteFlow": "probrl.generative",
+    "prove_equal": "probrl.generative",
     "GenerativeTrainer": "probrl.training.generative", "Recipe": "probrl.training.recipe",
 }  # fmt: skip
 

@@ -10,7 +10,9 @@ from probrl.generative.guidance import EnergyGuided
 from probrl.generative.jumps import Averages, Jumps
 from probrl.generative.mean_flow import MeanFlow
 from probrl.generative.model import Model
+from probrl.generative.proof import prove_equal
 
 __all__ = [
     "Averages", "Bridge", "ConsistencyModel", "Diffusion", "DiscreteFlow", "EnergyGuided", "Flow", "Jumps", "MeanFlow", "Model", "adjoint_matching",
+    "prove_equal",
 ]  # fmt: skip

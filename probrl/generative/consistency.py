@@ -223,15 +223,15 @@ class AppliedConsistency(AppliedModel):
 
     def score(self, x_t: Any, t: Any) -> Expr:
         """Refused: no score follows from the end of the flow."""
-        return self._refused("score")  # type: ignore[no-any-return]
+        return self._refused("score")
 
     def noise(self, x_t: Any, t: Any) -> Expr:
         """Refused: no mean of the noise follows from the end of the flow."""
-        return self._refused("noise")  # type: ignore[no-any-return]
+        return self._refused("noise")
 
     def velocity(self, x_t: Any, t: Any) -> Expr:
         """Refused: no velocity follows from the end of the flow."""
-        return self._refused("velocity")  # type: ignore[no-any-return]
+        return self._refused("velocity")
 
 
 def _fresh(x: Expr) -> Expr:

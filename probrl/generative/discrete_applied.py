@@ -80,7 +80,7 @@ class AppliedDiscrete(Applied):
 
     def log_prob(self, *values: Any, **options: Any) -> Expr:
         """Refused, with the bound to use."""
-        self.dist._no_density()
+        return self.dist._no_density()
 
     prob = log_prob
 
@@ -91,15 +91,15 @@ class AppliedDiscrete(Applied):
 
     def score(self, x_t: Any, t: Any) -> Expr:
         """Refused: tokens have no score."""
-        return self._refused("score")  # type: ignore[no-any-return]
+        return self._refused("score")
 
     def noise(self, x_t: Any, t: Any) -> Expr:
         """Refused: tokens have no noise."""
-        return self._refused("noise")  # type: ignore[no-any-return]
+        return self._refused("noise")
 
     def velocity(self, x_t: Any, t: Any) -> Expr:
         """Refused: tokens have no velocity."""
-        return self._refused("velocity")  # type: ignore[no-any-return]
+        return self._refused("velocity")
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class MeanFlow(Model):
         if isinstance(network, nn.Module):
             declared = declare(declaration)
             event_shape = read_shapes(declared.variables, event_shape, network)
-            network = Spanned(network, declared.conditions, event_shape)  # type: ignore[arg-type]
+            network = Spanned(network, declared.conditions, event_shape)
         elif network is not None:
             raise ExpressionError("MeanFlow has a network of its own: give a torch module")
         super().__init__(declaration, network, event_shape=event_shape, **options)
@@ -160,7 +160,7 @@ class AppliedMeanFlow(AppliedModel):
     def average(self, x_t: Any, r: Any, t: Any) -> Expr:
         """The average velocity between two times."""
         dist = self.dist
-        return dist.averaged(  # type: ignore[no-any-return]
+        return dist.averaged(
             self.role, self.is_held, ranked(x_t, dist.state_rank), ranked(t, 0), ranked(r, 0), self.args
         )
 

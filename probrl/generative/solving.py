@@ -131,7 +131,7 @@ class Solving:
 
     def flow(self, said: tuple[Any, ...], x: Any, t: Any) -> Any:
         """dx/dt at a state, from what the network says there."""
-        return self.path.convert(*said, x, t, source=self.predicts, target="velocity")
+        return self.path.convert(said[0], x, t, source=self.predicts, target="velocity")
 
     @cached_property
     def trained(self) -> tuple[float, float]:

@@ -1,0 +1,86 @@
+"""Whether two matching losses are the same up to a weight: the weight agrees with numbers, and what differs is said."""
+
+import pytest
+import torch
+
+import probrl as pr
+from probrl.networks import TimeMLP
+
+P = pr.paths
+NET = TimeMLP(2, hidden=(8,))
+x, y, c = pr.symbols("x y c")
+t, e = pr.symbols("t e")
+PATHS = [P.Linear(), P.GVP(), P.LinearVP(), P.VE(), P.EDM(), P.CosineVP()]
+PAIRS = [("noise", "noise", "velocity", "velocity"), ("data", "noise", "velocity", "noise"), ("score", "score", "noise", "likelihood"),
+         ("F", "F", "noise", "noise")]  # fmt: skip
+
+
+def loss(path, predicts, weight, network=NET):
+    return pr.Diffusion("x", network, path=path, predicts=predicts, weight=weight).matching(x, t=t, noise=e)
+
+
+class Known(torch.nn.Module):
+    """The prediction that stands for a fixed guess of the noise."""
+
+    event_shape = (2,)
+
+    def __init__(self, path, predicts):
+        super().__init__()
+        self.path, self.predicts = path, predicts
+
+    def forward(self, x_t, time, condition):
+        return self.path.convert(torch.sin(x_t), x_t, time, source="noise", target=self.predicts)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda p: "-".join(p))
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
+def test_the_weight_is_the_quotient_of_the_losses(path, pair, foreign_commands):
+    """Two networks that stand for one guess of the noise: their losses differ by w(t), at every time."""
+    first, second = (loss(path, p, w, Known(path, p)) for p, w in (pair[:2], pair[2:]))
+    proof = pr.prove_equal(first, second)
+    assert proof and str(proof).startswith("equal up to w(t) = ") and foreign_commands(proof.latex()) == []
+    times = torch.linspace(0.1, 0.9, 7, dtype=torch.float64)
+    batch = {"x": torch.randn(7, 2).double(), "e": torch.randn(7, 2).double(), "t": times}
+    weight = proof.weight({"t": times}) if not proof.identical else torch.ones(7).double()
+    torch.testing.assert_close(first(batch), weight * second(batch), rtol=1e-6, atol=1e-9)
+    assert proof.identical == bool(torch.allclose(first(batch), second(batch), rtol=1e-9))
+
+
+def test_losses_by_hand_are_read_as_well():
+    u, z = pr.Deterministic("u | x_t, t", NET, rank=1), pr.symbols("z", rank=1)
+    time, noise = pr.Uniform(0, 1).draw(per=z), pr.noise(like=z)
+    z_t = (1 - time) * z + time * noise
+    flow = pr.Flow("z", NET).matching(z)
+    by_hand = pr.prove_equal(pr.mean(pr.sqnorm(u(z_t, time) - (noise - z))), flow)
+    assert by_hand.identical and "other laws" not in str(by_hand)
+    weighted = pr.prove_equal(pr.mean(time**2 * pr.sqnorm(u(z_t, time) - noise)), flow)
+    at = torch.tensor([0.2, 0.7], dtype=torch.float64)
+    torch.testing.assert_close(weighted.weight({"t": at}), at**2 * (1 - at) ** 2)
+
+
+def test_a_path_written_anew_is_the_same_path():
+    import sympy
+
+    own = P.GaussianPath(alpha=sympy.cos(sympy.pi * P.t / 2), sigma=sympy.sqrt(1 - sympy.cos(sympy.pi * P.t / 2) ** 2))
+    assert pr.prove_equal(loss(own, "velocity", "velocity"), loss(P.GVP(), "velocity", "velocity")).identical
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (lambda: loss(P.Linear(), "noise", "noise"), "noise the data in other ways"),
+        (lambda: pr.Diffusion("x", NET).matching(y, t=t, noise=e), "other data"),
+        (lambda: pr.Diffusion("x | c", TimeMLP(2, condition=3))(c).matching(x, t=t, noise=e), "other conditions"),
+        (lambda: pr.Diffusion("x", NET).matching(x, t=t, noise=pr.symbols("f", rank=1)), "paired in other ways"),
+        (lambda: pr.mean(t**2), "no weighted squared error"),
+        (lambda: loss(P.LinearVP(), "noise", "noise") + loss(P.LinearVP(), "data", "data"), "no weighted squared error"),
+    ],
+)  # fmt: skip
+def test_what_differs_is_said(other, reason):
+    proof = pr.prove_equal(loss(P.LinearVP(), "noise", "noise"), other())
+    assert not proof and proof.weight is None and reason in str(proof)
+
+
+def test_flows_with_paired_noise_are_told_apart():
+    one, two = (pr.Flow("x", NET, coupling=k).matching(x) for k in ("independent", "ot"))
+    assert pr.prove_equal(one, one).identical and not pr.prove_equal(one, two)
