@@ -18,6 +18,13 @@ from probrl.errors import ProbrlError
 
 T = TypeVar("T")
 PLAIN = (int, float, bool, str, type(None))
+PLAINLY = (  # what the parser says, and what is meant
+    (r"no type matching \{None\}\|INT could be instantiated from \['(.*?)'\].*", r"'\1' is no whole number"),
+    (r"no type matching \{None\}\|FLOAT could be instantiated from \['(.*?)'\].*", r"'\1' is no number"),
+    (r"invalid literal for int\(\) with base 10: ", "this is no whole number: "),
+    (r"could not convert string to float: ", "this is no number: "),
+    (r"^(Unrecognized options: (?:True|False)\b.*)", r"\1: a switch is written without, --x or --no-x"),
+)
 
 
 class UsageError(ProbrlError, ValueError):
@@ -54,11 +61,33 @@ def parse(cls: type[T], words: list[str], name: str) -> T:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(_legible(cls), args=words, prog=f"probrl {name}")
+            return tyro.cli(_legible(cls), args=_switched(cls, words), prog=f"probrl {name}")
     except SystemExit as stop:
         if not stop.code:
             raise SystemExit(0) from None  # --help was printed
         raise UsageError(_one_line(said.getvalue())) from None
+
+
+def _switched(cls: type[Any], words: list[str]) -> list[str]:
+    """The words with ``--x`` and ``--no-x`` also for a switch that may be left open, which has values otherwise."""
+    names, found = set(_open_switches(cls)), list[str]()
+    for word, after in zip(words, [*words, ""][1:], strict=True):
+        name = word.removeprefix("--").replace("_", "-")
+        if word.startswith("--") and name in names and (not after or after.startswith("-")):
+            found += [word, "True"]
+        elif word.startswith("--no") and name.removeprefix("no-") in names and name not in names:
+            found += [f"--{name.removeprefix('no-')}", "False"]
+        else:
+            found.append(word)
+    return found
+
+
+def _open_switches(cls: type[Any]) -> Iterable[str]:
+    for name, hint in typing.get_type_hints(cls).items():
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            yield from _open_switches(hint)
+        elif {bool, type(None)} <= set(typing.get_args(hint)):
+            yield name.replace("_", "-")
 
 
 def _legible(cls: type[T]) -> type[T]:
@@ -80,6 +109,8 @@ def _one_line(box: str) -> str:
     titled = not lines[:1] or lines[0].startswith("╭")
     blocks = re.split(r"\s*[─-]{8,}\s*", "\n".join(line for line in lines if line[:1] not in "╭╰"))
     message, *rest = [" ".join(block.split()) for block in blocks[0 if titled else 1 :]] or [""]
+    for pattern, plain in PLAINLY:
+        message = re.sub(pattern, plain, message)
     meant = re.search(r"Perhaps you meant:.*?(--[\w-]+)", " ".join(rest))
     return f"{message}: did you mean {meant[1]}?" if meant else message or "that command line cannot be read"
 

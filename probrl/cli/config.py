@@ -28,6 +28,9 @@ def read_config(path: str, algorithm: str, known: Iterable[str]) -> dict[str, An
     content = _content(path)
     if "digest" in content and "hyper_parameters" in content:
         content = _of_a_run(path, content, set(known))
+    of = content.get("algorithm", algorithm)  # before its keys, which another algorithm may not have
+    if isinstance(of, str) and of != algorithm:
+        raise UsageError(f"{path} is for {of!r}, not for {algorithm!r}")
     found: dict[str, Any] = {}
     names = {*known, "algorithm"}
     for key, value in _flat(content, algorithm):
@@ -60,7 +63,8 @@ def words_of(config: Mapping[str, Any], kinds: Mapping[str, Any], path: str) -> 
     for name, value in config.items():
         flag, kind = "--" + name.replace("_", "-"), kinds[name]
         texts = kind is str or any(part is str or isinstance(part, str) for part in get_args(kind))
-        if isinstance(value, Mapping) or (isinstance(value, str) and not texts):
+        no_switch = kind is bool and not isinstance(value, bool)
+        if isinstance(value, Mapping) or (isinstance(value, str) and not texts) or no_switch:
             raise UsageError(f"{path}: {name} cannot be {value!r}")
         if kind is bool and isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))

@@ -25,6 +25,7 @@ class Evaluate:
         stochastic: draw actions instead of taking the likeliest.
         env_id: another environment than the one it learned in.
         seed: of the first resets.
+        device: another one than it was on.
         video: record the episodes, one film of each, in the folder videos of the run.
     """
 
@@ -33,6 +34,7 @@ class Evaluate:
     stochastic: bool = False
     env_id: str | None = None
     seed: int | None = None
+    device: str | None = None
     video: bool = False
 
 
@@ -42,7 +44,7 @@ def evaluate(words: list[str]) -> None:
     if not chosen.run:
         raise UsageError("name the folder of the run, as in probrl eval runs/mine")
     whole_number("episodes", chosen.episodes)
-    loaded: list[Any] = [load(run) for run in chosen.run]
+    loaded: list[Any] = [load(run, device=chosen.device) for run in chosen.run]
     if not any(isinstance(one, Agent) for one in loaded):  # generative models
         for run, one in zip(chosen.run, loaded, strict=True):
             print(one.evaluate() if len(loaded) == 1 else f"{run}: {one.evaluate()}")

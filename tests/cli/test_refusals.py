@@ -121,3 +121,38 @@ def test_whoever_reads_no_further_hears_no_complaint():
     ) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--seed", "1.5"], "Error parsing --seed: this is no whole number: '1.5'"),
+        (["--learning-rate", "high"], "Error parsing --learning-rate: this is no number: 'high'"),
+        (["--target-kl", "high"], "Error parsing --target-kl: 'high' is no number"),
+        (["--threads", "many"], "Error parsing --threads: 'many' is no whole number"),
+        (["--anneal-lr", "False"], "Unrecognized options: False: a switch is written without, --x or --no-x"),
+        (["--progress", "maybe"], "invalid choice 'maybe' for argument '--progress'"),
+    ],
+)
+def test_values_that_are_none_are_named_plainly(words, message, capsys):
+    code, out, err = run(capsys, "train", "ppo", *words)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and err.startswith(f"probrl: {message}")
+
+
+@pytest.mark.parametrize("switch", [["--no-progress"], ["--progress", "False"], ["--progress"]])
+def test_a_switch_that_may_be_left_open_is_a_switch(switch, tmp_path, capsys):
+    code, _, err = run(
+        capsys, "train", "ppo", *switch, "--total-timesteps", "16", "--run", str(tmp_path / "run"), *QUICK
+    )
+    assert code == 0 and ("16/16 steps" in err) is (switch == ["--progress"])
+
+
+def test_what_learned_elsewhere_is_evaluated_here(trained, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    manifest = json.loads((trained / "manifest.json").read_text())
+    manifest["settings"]["device"] = "cuda"
+    (trained / "manifest.json").write_text(json.dumps(manifest))
+    code, _, err = run(capsys, "eval", str(trained), "--episodes", "1")
+    assert code == 1 and "write 'cpu'" in err
+    code, out, _ = run(capsys, "eval", str(trained), "--episodes", "1", "--device", "cpu")
+    assert code == 0 and out.startswith("return ")
