@@ -18,7 +18,7 @@ _LARGE = 120  # operations: beyond, cancelling costs more than it gives
 
 def tidy(formula: Any) -> Any:
     """The formula itself, or a shorter one that equals it."""
-    if formula.is_number or sympy.count_ops(formula) > _LARGE:
+    if formula.is_number or sympy.count_ops(formula) > _LARGE or formula.has(sympy.Min, sympy.Max, sympy.Piecewise):
         return formula
     abstract, back, relations = _abstracted(_angles(formula))
     found = sympy.cancel(abstract)
