@@ -67,6 +67,10 @@ class AppliedDiscrete(Applied):
             raise ExpressionError(
                 f"{self!r}.draw(gradient={gradient!r}): no gradient passes through the choice of tokens"
             )
+        if (count is None) != (axis is None):
+            raise ExpressionError(
+                f"{self!r}.draw(16, 'k'): the number of draws and the name of the new axis go together"
+            )
         found = dist.solver_of(solver, steps)
         rows = lift(per) if per is not None else row_of(*self.args) if self.args else lift(1.0)
         extra = () if axis is None or count is None else ((index_axis(axis), int(count)),)
