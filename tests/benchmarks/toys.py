@@ -36,8 +36,8 @@ MODELS = {
     "OT flow": pr.Recipe("flow", coupling="ot", **SOLVED, **NETWORK),
     "bridge": pr.Recipe("bridge", solver="euler_maruyama", steps_of_solver=100, **NETWORK),
 }
-STEPS = {"OT flow": 3000}  # an assignment of 256 points takes longer than a step of the network
-BATCH = {"OT flow": 256}
+STEPS = {"OT flow": 3000, "bridge": 4000}  # a coupling takes longer than a step of the network
+BATCH = {"OT flow": 256, "bridge": 128}
 USUAL_STEPS, USUAL_BATCH = 10_000, 512
 
 
