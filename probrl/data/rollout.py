@@ -163,6 +163,7 @@ def _refuse_non_finite(name: str, entry: str, column: Tensor, begun: int) -> Non
     bad = torch.nonzero(~torch.isfinite(column))
     if len(bad):
         env, step = bad[0, :2].tolist()
+        begun += name == "s_next"  # it is the observation of the step after, also where a rollout ends
         value = float(column[tuple(bad[0])])
         meaning = {"r": "the reward", "a": "the action", "a_log_prob": "the log-probability of the action"}
         what = meaning.get(name, f"the observation's {entry!r}" if entry else "the observation")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,16 +90,42 @@ class Settings:
         if self.env_kwargs is not None and not isinstance(self.env_kwargs, Mapping):
             raise DataError(f"env_kwargs is a dict of names and values, not {self.env_kwargs!r}")
         whole_number("eval_episodes", self.eval_episodes, least=0 if self.eval_interval is None else 1)
-        if self.stop_at is not None and not math.isfinite(self.stop_at):
-            raise DataError(f"stop_at must be finite, got {self.stop_at}")
+        if self.stop_at is not None and (
+            isinstance(self.stop_at, bool)
+            or not isinstance(self.stop_at, (int, float))
+            or not math.isfinite(self.stop_at)
+        ):
+            raise DataError(f"stop_at must be finite, got {self.stop_at!r}")
         if self.backend not in ("auto", "inductor", "aot_eager", "eager"):
             raise DataError(f"backend is 'auto', 'inductor' or 'eager', not {self.backend!r}")
+        if self.run is not None and not isinstance(self.run, (str, os.PathLike)):
+            raise DataError(f"run is the folder that is written to, as in run='runs/mine', not {self.run!r}")
+        # what a checkpoint keeps is written in plain types
+        object.__setattr__(self, "run", None if self.run is None else os.fspath(self.run))
+        object.__setattr__(self, "device", usable(self.device))
+
+
+def usable(device: Any) -> str:
+    """The name of a device that torch computes on here.
+
+    Errors:
+        DataError saying what to write instead.
+    """
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise DataError(f"{device!r} is not a device: write 'cpu' or 'cuda'") from error
+    if found.type == "cuda":
+        if not torch.cuda.is_available():
+            raise DataError(f"the device {str(found)!r} was asked for, but torch sees no GPU here: write 'cpu'")
+        if (found.index or 0) >= (count := torch.cuda.device_count()):
+            raise DataError(f"the device {str(found)!r} was asked for, but torch sees {count} GPUs here: write 'cuda'")
+    elif found.type != "cpu":
         try:
-            device = torch.device(self.device)
-        except RuntimeError as error:
-            raise DataError(f"{self.device!r} is not a device: write 'cpu' or 'cuda'") from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise DataError(f"the device {self.device!r} was asked for, but torch sees no GPU here: write 'cpu'")
+            torch.Generator(found), torch.ones(1, device=found).item()
+        except (RuntimeError, NotImplementedError) as error:
+            raise DataError(f"torch cannot compute on {str(found)!r} here: write 'cpu' or 'cuda'") from error
+    return str(found)
 
 
 @contextmanager

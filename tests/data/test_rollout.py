@@ -79,7 +79,7 @@ BAD = {
     "reward": (lambda t: np.array([0, np.nan if t == 2 else 0, 0]), "the reward is nan in environment 1 at step 2"),
     "next_observation": (
         lambda t: np.where(np.arange(N)[:, None] == 2, np.inf if t == 1 else 0.0, np.zeros((N, 2))),
-        "the observation is inf in environment 2 at step 1",
+        "the observation is inf in environment 2 at step 2",
     ),
     "log_prob": (lambda t: np.array([np.nan, 0, 0]), "log-probability of the action is nan in environment 0 at step 0"),
 }

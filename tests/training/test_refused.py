@@ -26,6 +26,10 @@ def refused(env, message, **options):
     ("options", "message"),
     [
         ({"seed": 2**70}, "seed must be less than 2 ** 62"),
+        ({"device": "meta"}, "torch cannot compute on 'meta' here: write 'cpu' or 'cuda'"),
+        ({"device": [1]}, "[1] is not a device: write 'cpu' or 'cuda'"),
+        ({"run": 3}, "run is the folder that is written to, as in run='runs/mine', not 3"),
+        ({"stop_at": "high"}, "stop_at must be finite, got 'high'"),
         ({"num_minibatches": 9}, "num_minibatches=9 is more than a rollout has rows: 2 environments of 4 steps are 8"),
         ({"gamma": 1.5}, "gamma must be from 0 to 1, got 1.5"),
         ({"gae_lambda": -1}, "gae_lambda must be from 0 to 1, got -1"),
@@ -55,6 +59,12 @@ def test_numbers_of_numpy_are_numbers():
     agent = pr.PPO("CartPole-v1", **{**QUICK, "seed": np.int64(3), "learning_rate": np.float32(0.5)})
     assert (agent.settings.seed, agent.algorithm.learning_rate) == (3, 0.5)
     assert type(agent.settings.seed) is int and type(agent.algorithm.learning_rate) is float
+
+
+def test_a_path_and_a_device_are_kept_as_words(tmp_path):
+    pr.PPO("CartPole-v1", run=tmp_path / "run", device=torch.device("cpu"), plot=False, **QUICK).learn(8)
+    assert pr.load(tmp_path / "run").settings.device == "cpu"
+    assert pr.resume(tmp_path / "run", 16, progress=False).timesteps == 16
 
 
 def test_a_group_of_one_is_refused():
