@@ -14,7 +14,7 @@ from probrl.expr.calculus import grad
 from probrl.expr.operators import dot, sqnorm
 from probrl.expr.recursion import recursion
 from probrl.generative.applied import AppliedModel
-from probrl.generative.pieces import table
+from probrl.generative.pieces import called, table
 from probrl.solvers import DDIM
 
 SMALL = 1e-5
@@ -71,16 +71,18 @@ def adjoint_matching(
         )
     other = (dist.owner.reference.applied(model.args) if base is None else base).held()
     chain = model.chain(found, start=start, axis=axis).held()
-    k = n.Range(chain.x.type.axis(axis), chain.x)
-    mean, tilted = (m.kernel(chain.x, k, solver=found).parameters["loc"] for m in (other, model))
+    x, end = called("x", chain.x), called("x_0", chain.x_end)
+    k = n.Range(x.type.axis(axis), x)
+    mean, tilted = (
+        called(name, m.kernel(x, k, solver=found).parameters["loc"]) for name, m in (("m_ref", other), ("m", model))
+    )
 
     def back(a: Expr) -> Any:
-        return (grad(dot(mean, a), chain.x),), a
+        return (grad(dot(mean, a), x),), a
 
-    adjoint = recursion(back, init=-grad(reward(chain.x_end), chain.x_end), over=axis, reverse=True)
+    adjoint = recursion(back, init=-grad(reward(end), end), over=axis, reverse=True)
     scales = found.scheme(dist.schedule, dist.grid(dist.times(found))).scale
     noisy = scales > SMALL * scales.max()  # a last step without noise may have some by rounding
-    scale, divisor = (
-        table(name, np.where(noisy, scales, other), k) for name, other in (("c", 0.0), ("c_0", scales[noisy].min()))
-    )
+    scale = table("c", np.where(noisy, scales, 0.0), k)
+    divisor = table("c", np.where(noisy, scales, scales[noisy].min()), k)
     return sqnorm((tilted - mean) / divisor + scale * adjoint).sum(axis)
