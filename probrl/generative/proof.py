@@ -94,7 +94,7 @@ def prove_equal(first: Any, second: Any) -> Proof:
         >>> by_noise, by_velocity = (pr.Flow("x", net, weight=w).matching(x) for w in ("noise", "velocity"))
         >>> proof = pr.prove_equal(by_velocity, by_noise)
         >>> bool(proof), str(proof.weight)
-        (True, '(t - 1)^(-2)')
+        (True, '1 / (t - 1)²')
     """
     for loss in (first, second):
         if not isinstance(loss, Expr):
