@@ -20,7 +20,9 @@ x = {"x": truth.sample((500,))}
 solver = pr.solvers.RK4(steps=8, grid="quadratic")
 exact = mu.log_prob(x, exact=True, solver=solver)  # the divergence of the flow, summed along it
 estimated = mu.log_prob(x, probes=4, solver=solver)  # Hutchinson: four random directions
-print(f"mean log-density: exact {exact.mean():.3f}, estimated {estimated.mean():.3f}, true {truth.log_prob(x['x']).mean():.3f}")
+print(
+    f"mean log-density: exact {exact.mean():.3f}, estimated {estimated.mean():.3f}, true {truth.log_prob(x['x']).mean():.3f}"
+)
 print(f"bits per dimension: {mu.bits_per_dimension(x, solver=solver).mean():.3f}")
 print(f"entropy of the data: {0.5 * math.log((2 * math.pi * math.e) ** 2) + deviation.log().sum():.3f}")
 

@@ -93,7 +93,7 @@ class Recipe:
             )
         own: dict[str, Any] = {"weight": self.weight, "law": self.law, "drop": self.drop, "predicts": self.predicts}
         own |= {"coupling": self.coupling, "path": None if self.path is None else named("path", self.path, paths())()}
-        own |= {"solver": self._solver(), **dict(zip(second, others, strict=True))}
+        own |= {"event_shape": shapes["x"], "solver": self._solver(), **dict(zip(second, others, strict=True))}
         found: Model = _called(cls, self.model, own, self.declaration, network)
         return found
 

@@ -219,6 +219,13 @@ def test_bad_data_are_refused_by_name(data, message):
         small(data=data)
 
 
+def test_images_on_a_condition():
+    rows = {"x": torch.randn(40, 1, 8, 8), "c": torch.eye(4).repeat(10, 1)}
+    trainer = small(pr.Recipe("diffusion", network="unet2d", width=4, blocks=1, conditional=True), rows, held_out=0.2)
+    trainer.learn(2)
+    assert trainer.sample({"c": torch.eye(4)})["x"].shape == (4, 1, 8, 8) and trainer.evaluate(8).points == 8
+
+
 def test_bad_models_are_refused_by_name():
     class Wrong(nn.Linear):
         def forward(self, x, t, condition):
