@@ -27,7 +27,11 @@ TEMPORARY = r"\w+\.new"  # how the names of files that are not whole yet end, as
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Writes a whole file or nothing: a temporary beside it takes its place in one step."""
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+    except OSError as error:
+        error.filename = str(path)  # nobody asked for the temporary
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -11,7 +11,7 @@ import torch
 
 import probrl as pr
 from probrl.errors import DataError, NonFiniteError
-from probrl.training.run import Metrics, read_metrics
+from probrl.training.run import Metrics, read_metrics, write_atomic
 
 QUICK = {"progress": False, "backend": "eager", "num_envs": 2, "num_steps": 4, "update_epochs": 1}
 
@@ -119,6 +119,12 @@ def test_metrics_are_numbers_of_any_make(tmp_path):
 def test_metrics_are_read_up_to_what_is_damaged(tmp_path, harm):
     (tmp_path / "metrics.jsonl").write_bytes(b'{"a": 1}\n' + harm)
     assert read_metrics(tmp_path) == [{"a": 1}]
+
+
+def test_a_folder_that_is_not_there_is_named_by_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomic(tmp_path / "no" / "curve.png", b"")
+    assert caught.value.filename == str(tmp_path / "no" / "curve.png")
 
 
 def test_a_full_disk_says_of_which_file(tmp_path, monkeypatch):
