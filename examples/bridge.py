@@ -30,7 +30,9 @@ apart = pr.statistics.sliced_wasserstein
 print(f"the two distributions are {float(apart(start, data)):.2f} apart")
 for solver in (pr.solvers.EulerMaruyama(30), pr.solvers.Heun(30)):
     samples = bridge.sample(start=start, solver=solver)["x"]
-    print(f"{solver.said}: {float(apart(samples, data)):.2f} from the data, moved by {(samples - start).norm(dim=1).mean():.2f}")
+    print(
+        f"{solver.said}: {float(apart(samples, data)):.2f} from the data, moved by {(samples - start).norm(dim=1).mean():.2f}"
+    )
 print(f"two samples of the data: {float(apart(moons.sample(1000), data)):.2f}")
 
 # --- what does not fit is said -----------------------------------------------------------------------------------

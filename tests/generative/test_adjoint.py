@@ -80,3 +80,27 @@ def test_without_a_reward_the_base_model_is_the_minimum():
 def test_a_deterministic_solver_is_refused():
     with pytest.raises(ExpressionError, match="Heun 3 adds none"):
         pr.adjoint_matching(pr.Flow("x", TimeMLP(2)).applied(()), pr.sum_event, solver=S.Heun(3))
+
+
+@pytest.mark.parametrize("path", [pr.paths.LinearVP(), pr.paths.GVP()], ids=lambda p: type(p).__name__)
+def test_in_memoryless_steps_it_is_the_loss_of_the_paper(path):
+    """2 (v - v^0) / g - g a, times the length of a step; the adjoint by the base model's drift, written out by hand."""
+    torch.manual_seed(0)
+    v, v_0 = (
+        pr.Diffusion("a | s", TimeMLP(2, condition=3, hidden=(8,)), path=path, predicts="velocity", name=name)
+        for name in ("v", r"v^{0}")
+    )
+    s, z = pr.symbols("s"), pr.symbols("z", rank=1)
+    solver, reward = S.EulerMaruyama(4, noise="memoryless"), lambda x: -pr.sqnorm(x - 1)
+    chain = v(s).chain(solver, start=z).held()
+    terminal = -pr.grad(reward(chain.x_end), chain.x_end)
+    drift = v_0(s).held().chain_drift(chain)
+    adjoint = pr.recursion(
+        lambda y: ((y - chain.h * pr.grad(pr.dot(drift, y), chain.x),), y), init=terminal, over="k", reverse=True
+    )
+    apart = v(s).velocity(chain.x, chain.t) - v_0(s).held().velocity(chain.x, chain.t)
+    by_hand = pr.sqnorm(2 * chain.h / chain.scale * apart - chain.scale * adjoint).sum("k")
+    loss = pr.adjoint_matching(v(s), reward, v_0(s), solver=solver, start=z)
+    batch = {"s": torch.randn(5, 3), "z": torch.randn(5, 2)}
+    values = [pr.mean(x)(batch, generator=torch.Generator().manual_seed(1)) for x in (loss, by_hand)]
+    torch.testing.assert_close(values[0], values[1], rtol=1e-3, atol=1e-4)
