@@ -13,6 +13,6 @@ from probrl.generative.model import Model
 from probrl.generative.proof import prove_equal
 
 __all__ = [
-    "Averages", "Bridge", "ConsistencyModel", "Diffusion", "DiscreteFlow", "EnergyGuided", "Flow", "Jumps", "MeanFlow", "Model", "adjoint_matching",
-    "prove_equal",
+    "Averages", "Bridge", "ConsistencyModel", "Diffusion", "DiscreteFlow", "EnergyGuided", "Flow", "Jumps", "MeanFlow", "Model",
+    "adjoint_matching", "prove_equal",
 ]  # fmt: skip
