@@ -34,9 +34,9 @@ MODELS = {
     "GVP, velocity": pr.Recipe("diffusion", path="gvp", predicts="velocity", weight="velocity", **SOLVED, **NETWORK),
     "linear flow": pr.Recipe("flow", **SOLVED, **NETWORK),
     "OT flow": pr.Recipe("flow", coupling="ot", **SOLVED, **NETWORK),
-    "bridge": pr.Recipe("bridge", solver="euler_maruyama", steps_of_solver=100, **NETWORK),
+    "bridge": pr.Recipe("bridge", coupling="ot", **SOLVED, **NETWORK),
 }
-STEPS = {"OT flow": 3000, "bridge": 4000}  # a coupling takes longer than a step of the network
+STEPS = {"OT flow": 3000, "bridge": 5000}  # a coupling takes longer than a step of the network
 BATCH = {"OT flow": 256, "bridge": 128}
 USUAL_STEPS, USUAL_BATCH = 10_000, 512
 
