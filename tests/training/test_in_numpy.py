@@ -136,3 +136,17 @@ def test_a_rollout_is_the_same_by_torch_and_in_numpy():
     for name in ("s", "a", "r", "s_next", "ended", "valid"):
         assert torch.equal(found[0][name], found[1][name]), name
     np.testing.assert_allclose(found[0]["a_log_prob"], found[1]["a_log_prob"], atol=1e-5)
+
+
+def test_what_is_done_to_observations_first_is_done_in_numpy_too():
+    agent = pr.PPO("Pendulum-v1", seed=1, num_envs=ROWS, num_steps=STEPS, norm_obs=True, progress=False)
+    agent.normalization.rollout({"s": torch.randn(9, 9, 3) * 3 + 1, "s_next": torch.zeros(9, 9, 3), "valid": torch.ones(9, 9)})  # fmt: skip
+    act, quick = acting(agent.actor), agent.sampler()
+    observation = torch.randn(ROWS, 3, generator=torch.Generator().manual_seed(1))
+    quick._generator.manual_seed(7)
+    call = quick.quickly(1, observation)
+    act.prepare(1)
+    with torch.no_grad():
+        expected, log_prob = act(agent.normalization.observe(observation))
+        torch.testing.assert_close(torch.from_numpy(call(observation.numpy())), expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(quick.rest()[0], log_prob, atol=1e-5, rtol=1e-5)
