@@ -19,6 +19,7 @@ from probrl.generative.heads import Matching
 from probrl.generative.jumps import Jumps
 from probrl.generative.model import Model
 from probrl.generative.pieces import called, table
+from probrl.generative.solving import MARGIN
 from probrl.paths import EDM
 from probrl.solvers import Euler, Solver
 
@@ -179,7 +180,7 @@ class AppliedConsistency(AppliedModel):
         if (t is None) != (t_next is None):
             raise ExpressionError(f"{self!r}.matching(t=..., t_next=...): both times, or none")
         if t is None:
-            t, t_next = self._neighbours(x)
+            t, t_next = self._neighbours(x, teacher)
         t, t_next = ranked(t, 0), ranked(t_next, 0)
         e = _fresh(x) if noise is None else ranked(noise, dist.state_rank)
         x_t = called("x_t", dist.path.perturb(x, e, t))
@@ -199,8 +200,10 @@ class AppliedConsistency(AppliedModel):
         )
         return n.Definition(head, (*data, *extra.values(), *self.args))
 
-    def _neighbours(self, x: Expr) -> tuple[Expr, Expr]:
+    def _neighbours(self, x: Expr, teacher: Any) -> tuple[Expr, Expr]:
         levels: np.ndarray[Any, Any] = self.dist.levels
+        if teacher is not None and not teacher.dist.path.finite(teacher.dist.predicts, "data")[1]:
+            levels = np.minimum(levels, 1 - MARGIN)  # at t = 1 its prediction says nothing of the data
         count = len(levels) - 1
         k = minimum(floor(count * fresh_noise("uniform", row_of(x))), count - 1)
         return called("t", table("tau", levels[:-1], k)), called("s", table("tau", levels[1:], k))

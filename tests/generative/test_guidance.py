@@ -81,3 +81,15 @@ def test_what_cannot_be_is_said():
         pr.Diffusion("x", TimeMLP(2)).guided(2.0)
     with pytest.raises(ExpressionError, match="Bridge"):
         pr.EnergyGuided(pr.Bridge("x", TimeMLP(2), TimeMLP(2)), lambda x, t: pr.sqnorm(x))
+
+
+def test_guidance_written_out_as_a_score_is_the_same_model():
+    torch.manual_seed(0)
+    mu = pr.Diffusion("a | s", TimeMLP(2, condition=3, hidden=(8,)), name=r"\mu")
+    f = pr.Deterministic("f | a_t, t, s", pr.mlp(6, 16, 1))
+    written = pr.Diffusion(
+        "a | s", lambda x, t, s: mu(s).score(x, t) + 3.0 * pr.grad(f(x, t, s), x), predicts="score", event_shape=(2,)
+    )
+    z, s = torch.randn(5, 2), torch.randn(5, 3)
+    found = [m.sample({"s": s}, start=z, solver=S.DPM(6))["a"] for m in (written, pr.EnergyGuided(mu, f, 3.0))]
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-3)
