@@ -120,6 +120,7 @@ def write(agent: Agent, folder: Path) -> None:
         for key, tensor in module.state_dict().items()
     }
     ours = is_own(agent, folder)
+    agent.metrics.settle()
     names = storage.write(folder, describe(agent), weights, agent.state(), ours)
     if ours:
         agent.saved_as = names

@@ -134,7 +134,12 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
         agent.take_state(state)
     except (KeyError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"the state in {str(folder)!r} does not fit: {' '.join(str(error).split())}") from error
-    agent.metrics.rows[:] = read_metrics(folder)[:rows]  # what came after the checkpoint is played again
+    kept = read_metrics(folder)[:rows]  # what came after the checkpoint is played again
+    if len(kept) < rows:
+        warnings.warn(
+            f"{str(folder / 'metrics.jsonl')!r} has {len(kept)} of {rows} rows: the others are lost", stacklevel=3
+        )
+    agent.metrics.rows[:] = kept
     return agent, manifest
 
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from probrl.errors import DataError
+from probrl.errors import CheckpointError, DataError
 from probrl.training.guide import guide
 
 EXPLANATIONS = (
@@ -121,6 +121,20 @@ class Metrics:
         self._folder = folder
         write_atomic(folder / "metrics.jsonl", "".join(_json_row(row) for row in self.rows))
         self._rewrite_csv(folder)
+
+    def settle(self) -> None:
+        """Waits until the rows are on the disk: a checkpoint that counts them may only come after them.
+
+        Errors:
+            CheckpointError if the folder cannot be written, as on a full disk.
+        """
+        if self._folder is None:
+            return
+        try:
+            with open(self._folder / "metrics.jsonl", "ab") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CheckpointError(f"{str(self._folder)!r} cannot be written: {error.strerror or error}") from error
 
     def write_to(self, folder: Path) -> None:
         """Writes the rows so far into a folder, once."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import probrl as pr
 from probrl.errors import CheckpointError, DataError
 from probrl.training import agent_of, load, storage
 from probrl.training.run import Metrics, new_folder, read_metrics, write_atomic
@@ -228,3 +229,13 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_atomic(file, "new")
     assert content(tmp_path) == {"x.json": b"old"}
+
+
+def test_rows_of_metrics_that_are_lost_are_told(tmp_path):
+    folder = tmp_path / "run"
+    agent = pr.PPO("CartPole-v1", num_envs=2, num_steps=8, num_minibatches=1, update_epochs=1, progress=False).learn(64)
+    agent.save(folder)
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[:2]))
+    with pytest.warns(UserWarning, match="has 2 of 4 rows"):
+        assert len(pr.load(folder).metrics.rows) == 2
