@@ -36,7 +36,7 @@ MODELS = {
     "OT flow": pr.Recipe("flow", coupling="ot", **SOLVED, **NETWORK),
     "bridge": pr.Recipe("bridge", coupling="ot", **SOLVED, **NETWORK),
 }
-STEPS = {"OT flow": 3000, "bridge": 5000}  # a coupling takes longer than a step of the network
+STEPS = {"OT flow": 8000, "bridge": 12_000}  # a coupling takes longer than a step of the network
 BATCH = {"OT flow": 256, "bridge": 128}
 USUAL_STEPS, USUAL_BATCH = 10_000, 512
 
