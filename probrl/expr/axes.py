@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Axis:
     mask: str | None = None
     data: bool = True
     source: str | None = None
-    open: bool = False
+    open: bool = field(default=False, repr=False)
 
     def __str__(self) -> str:
         return self.name

@@ -115,7 +115,7 @@ def linear_recursion(a, b, init, dim, reverse):
     shape = common_shape([x.shape for x in (a, b) if isinstance(x, Tensor)])
     a = (a if isinstance(a, Tensor) else b.new_full((), a)).expand(shape)
     b = (b if isinstance(b, Tensor) else a.new_full((), b)).expand(shape)
-    if shape[dim] <= SHORT:
+    if shape[dim] <= 24:  # for so few, one operation each costs less than the dozen of every doubling
         return one_by_one(a, b, init, dim, reverse)
     if reverse:
         a, b = a.flip(dim), b.flip(dim)
@@ -131,9 +131,6 @@ def linear_recursion(a, b, init, dim, reverse):
         a = torch.cat([a.narrow(dim, 0, step), later * a.narrow(dim, 0, rest)], dim)
         step *= 2
     return b.flip(dim) if reverse else b
-
-
-SHORT = 24  # indices for which one operation each costs less than the dozen of every doubling
 
 
 def one_by_one(a, b, init, dim, reverse):

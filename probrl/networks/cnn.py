@@ -83,6 +83,7 @@ def cnn(
         Mnih et al., "Human-level control through deep reinforcement learning", Nature 2015.
 
     Example:
+        >>> import torch
         >>> network = cnn((84, 84, 4), 512, 6)
         >>> network(torch.zeros(2, 84, 84, 4, dtype=torch.uint8)).shape
         torch.Size([2, 6])

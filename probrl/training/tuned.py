@@ -28,7 +28,7 @@ def tuned(algorithm: type[Any], env: EnvLike, given: Mapping[str, Any] | None = 
         >>> from probrl.algorithms.ppo import PPO
         >>> tuned(PPO, "Pendulum-v1")["gamma"], tuned(PPO, "Pendulum-v1", {"gamma": 0.8})["gamma"]
         (0.9, 0.8)
-        >>> tuned(PPO, "CartPole-v1")  # the defaults suit it
+        >>> tuned(PPO, "FrozenLake-v1")  # nobody has said what suits it
         {}
     """
     given = dict(given or {})

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import probrl as pr
-from probrl.graph.ops import SHORT
+
+SHORT = 24  # up to here a recursion runs one index at a time, beyond by doubling
 
 
 @pytest.mark.parametrize("length", [1, 2, SHORT, SHORT + 1, 3 * SHORT])

@@ -60,6 +60,8 @@ k = pr.noise(like=x, n=4, axis="k").named("z")
 
 DEFINITIONS: dict[str, Callable] = {
     "clipped_surrogate": lambda: pr.clipped_surrogate(ratio, A, eps),
+    "contrastive_energy": lambda: pr.contrastive_energy(k, k + 1),
+    "preference": lambda: pr.preference(x, y, u, w, 0.5),
     "expectile": lambda: pr.expectile(u, tau),
     "gae": lambda: pr.gae(delta, ended, gamma, lam),
     "group_advantage": lambda: pr.group_advantage(u, ended),

@@ -111,7 +111,7 @@ def test_the_prepared_advantages_are_the_closed_form():
     assert set(found) == {"A", "R", "V_old"}
     v, v_next = (agent.critic.net(batch[name]).squeeze(-1).detach() for name in ("s", "s_next"))
     ends = (batch[name] for name in ("terminated", "ended", "valid"))
-    expected = advantages(batch["r"], v, v_next, *ends, 0.98, 0.8)
+    expected = advantages(batch["r"], v, v_next, *ends, agent.algorithm.gamma, agent.algorithm.gae_lambda)
     got = agent.program.settled(agent.program.steps[0].columns["A"])(batch)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
