@@ -93,8 +93,9 @@ class PPO:
         eps = annealed(self.clip_coef, self.anneal_clip, "epsilon")
 
         advantage = gae(td_error(r, V(x), V(x_next), terminated, gamma), ended, gamma, lam)
-        prepare = Prepare(A=advantage, R=advantage + V(x), V_old=V(x))
-        A, R, V_old = prepare
+        before = {"V_old": V(x)} if self.clip_vloss else {}
+        prepare = Prepare(A=advantage, R=advantage + V(x), **before)
+        A, R = prepare["A"], prepare["R"]
         log_ratio = (pi(x).log_prob(a) - pi.behavior(x).log_prob(a)).named(
             "log_ratio", "mean logarithm of the probability ratio; slightly below 0"
         )
@@ -104,6 +105,7 @@ class PPO:
         )
         error = (V(x) - R) ** 2
         if self.clip_vloss:
+            V_old = prepare["V_old"]
             error = maximum(error, (V_old + clip(V(x) - V_old, -eps, eps) - R) ** 2)
         value = (0.5 * error).named("value", "half the squared error of the critic; rises with the returns, then falls")
         entropy = entropy_of(pi(x))

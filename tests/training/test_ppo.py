@@ -108,7 +108,7 @@ def test_the_prepared_advantages_are_the_closed_form():
     agent = pr.PPO("CartPole-v1", seed=1, **{**SMALL, "num_steps": 64})
     batch = dict(OnPolicyTrainer(None, agent).collector.collect().columns())
     found = {name: pr.Prepare(**{name: x}) for name, x in agent.program.steps[0].columns.items()}
-    assert set(found) == {"A", "R", "V_old"}
+    assert set(found) == {"A", "R"}
     v, v_next = (agent.critic.net(batch[name]).squeeze(-1).detach() for name in ("s", "s_next"))
     ends = (batch[name] for name in ("terminated", "ended", "valid"))
     expected = advantages(batch["r"], v, v_next, *ends, agent.algorithm.gamma, agent.algorithm.gae_lambda)
