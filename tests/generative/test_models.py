@@ -125,7 +125,8 @@ def test_gradients_pass_through_draws(solver, batch):
 
 def test_draws_along_an_axis(batch):
     found = small()(s).draw(5, "k", steps=2)(batch)
-    assert found.shape == (5, 6, 2) or found.shape == (6, 5, 2)
+    assert found.shape == (6, 5, 2)
+    assert not torch.equal(found[:, 0], found[:, 1])
 
 
 def test_conditions_keep_their_order(batch):
@@ -166,9 +167,10 @@ def test_the_ratio_of_a_chain_at_equal_weights_is_one(path, solver, batch):
     states = mu.sample({"s": batch["s"]}, trajectory=True)["a"].transpose(0, 1)
     chain = {"s": batch["s"], "x": states[:, :-1], "x_next": states[:, 1:]}
     ratio = pr.exp(new - old)(chain)
-    if float(solver.scheme(mu.path, mu.grid(mu.times(solver))).scale.min()) > 0:
-        assert ratio.shape == (6, solver.steps) and bool((ratio == 1).all())
-        assert new(chain).isfinite().all()
+    scale = torch.as_tensor(solver.scheme(mu.path, mu.grid(mu.times(solver))).scale)
+    drawn = scale > 0  # a last step may add no noise, so that there is no density to compare
+    assert bool(drawn[:-1].all()) and ratio.shape == (6, solver.steps)
+    assert bool((ratio[:, drawn] == 1).all()) and bool(new(chain)[:, drawn].isfinite().all())
 
 
 @pytest.mark.parametrize("solver", [S.EulerMaruyama(4), S.DDIM(4, eta=0.5)], ids=lambda x: x.said)
