@@ -115,11 +115,6 @@ class Divergence(Head):
     count: int
     name = "kl"
 
-    @property
-    def dists(self) -> tuple[Any, Any]:
-        """The two distributions, for printing."""
-        return self.p.dist, self.q.dist
-
     def body(self, *args: Expr) -> Expr:
         p, q = self.p.parameters(args[: self.count]), self.q.parameters(args[self.count :])
         return self.p.dist.divergence(p, q)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
-from probrl.expr.traversal import children, everything, executed, substitute, walk
+from probrl.expr.traversal import everything, executed, substitute, walk
 
 
 def settle(*roots: Expr) -> tuple[Expr, ...]:
@@ -73,8 +73,3 @@ def _used_as_numbers(roots: tuple[Expr, ...]) -> list[n.Symbol]:
         if isinstance(root, n.Symbol) and root.rank is None:
             found.setdefault(root)
     return list(found)
-
-
-def unsettled(root: Expr) -> bool:
-    """Whether a formula still contains a symbol of open rank outside a network's arguments."""
-    return any(x.type.rank is None and not isinstance(x, n.Symbol) for x in walk(root, through=children))

@@ -19,12 +19,6 @@ def tensor_of(cell: Cell) -> Tensor:
     return cell.storage
 
 
-def value_of(cell: Cell) -> float:
-    """The scalar's current value."""
-    raw = float(tensor_of(cell).detach())
-    return math.exp(raw) if cell.positive else raw
-
-
 def raw_bounds(cell: Cell) -> tuple[float, float] | None:
     """The bounds of what is stored."""
     if cell.bounds is None:

@@ -92,8 +92,3 @@ class Closure(Lowering):
             unique = f"{name}_{count}"
         self.parent.modules[unique] = self.finish(outputs)
         return self.parent.graph.get_attr(unique)
-
-
-def is_bound(expr: Expr) -> bool:
-    """Whether a symbol is the variable of a recursion."""
-    return isinstance(expr, n.Symbol) and expr.depth is not None

@@ -15,7 +15,6 @@ from probrl.pictures import animate, draw_density, draw_samples, draw_trajectori
 from probrl.solvers import RK4
 from probrl.training.measured import at_rest, joint
 
-PICTURES = ("samples.png", "trajectories.png", "density.png", "flow.gif")
 POINTS, FRAMES, RESOLUTION = 2000, 40, 60
 COARSE = RK4(10, grid="quadratic")  # what is looked at needs no more, and takes half as long as the usual one
 
