@@ -60,9 +60,13 @@ class Writer:
         self.page.row(words(text), None, NOTHING, data=self.data)
 
     def steps(self, steps: Sequence[Step]) -> None:
-        """Every step in order."""
+        """Every step in order; what is reported right after an update is of before it."""
+        before: Step | None = None
         for step in steps:
+            if isinstance(step, Report) and isinstance(before, (Minimize, Together)):
+                self.remark("at the parameters of before this update:")
             write(step, self)
+            before = step
 
 
 @singledispatch
@@ -108,12 +112,14 @@ def _(step: Report, to: Writer) -> None:
 @write.register
 def _(step: Fit, to: Writer) -> None:
     unit = {"row": "rows", "episode": "episodes"}[step.unit]
-    over = "over all data" if step.minibatch is None else f"over shuffled minibatches of {step.minibatch} {unit}"
+    over = "over all data"
+    if step.minibatch is not None:
+        over = f"over shuffled minibatches of {step.minibatch} {unit}, leaving out those that fill no last one"
     to.said(f"repeat {over}, in epochs:", step.epochs)
     inside = to.inside("B" if step.minibatch is not None else None)
     inside.steps(step.steps)
     if step.stop is not None:
-        inside.formula(step.stop, words("move nothing more once"))
+        inside.formula(step.stop, words("move nothing more, this update included, once"))
     inside.remark("until here")
 
 

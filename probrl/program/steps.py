@@ -209,14 +209,15 @@ class Report(Step):
 class Fit(Step):
     """Steps repeated over shuffled minibatches.
 
-    Rows that do not fill a last minibatch are left out of that epoch (others in the next, by shuffling).
+    Rows that do not fill a last minibatch are left out of that epoch (others in the next, by shuffling); where there are
+    fewer rows than a minibatch takes, all of them are one.
 
     Args:
         steps: what is repeated.
         epochs: how often all data is gone through: a number or a formula of scalars.
         minibatch: how many units at a time; None takes all data at once.
         unit: "row" shuffles single rows (all data axes become one), "episode" whole entries of ``batch``.
-        stop: a condition; once it holds on a minibatch, nothing moves until the Fit ends.
+        stop: a condition; once it holds on a minibatch, nothing moves until the Fit ends, that minibatch's update included.
     """
 
     def __init__(

@@ -243,3 +243,30 @@ def test_however_many_minibatches_go_into_one_function_all_are_run(minibatches):
     agree(make, 2)
     _, metrics, _ = run(make, "aot_eager", 2)
     assert [float(m["count"]) for m in metrics] == [3 * minibatches, 6 * minibatches]
+
+
+def test_the_page_says_at_which_parameters_a_report_is_read():
+    """Right after an update it is of before it; after another step it is of then: by the numbers and on the page."""
+    torch.manual_seed(0)
+    f = pr.Deterministic("f | x", pr.mlp(1, 1))
+    step = pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f, optimizer=pr.SGD(0.1))
+    program = pr.Program(step, pr.Report(early=pr.mean(f(x))), pr.Prepare(z=y + 1), pr.Report(late=pr.mean(f(x))))
+    batch = {"x": torch.ones(4, 1), "y": torch.ones(4)}
+
+    def value():
+        return float(pr.mean(f(x))(batch).detach())
+
+    before = value()
+    found = program.compile(backend="eager", seed=0)(batch)
+    assert float(found["early"]) == pytest.approx(before)
+    assert float(found["late"]) == pytest.approx(value()) != pytest.approx(before)
+    lines = [line.split(":")[0] for line in program.text().splitlines()]
+    marked = [lines[i - 1] for i, line in enumerate(lines) if line.startswith("report ")]
+    assert marked[0] == "at the parameters of before this update" != marked[1]
+
+
+def test_the_page_says_that_rows_are_left_out():
+    f, _ = watched()
+    step = pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f)
+    assert "leaving out those that fill no last one" in pr.Program(pr.Fit(step, minibatch=4)).text()
+    assert "leaving out" not in pr.Program(pr.Fit(step)).text()
