@@ -98,10 +98,12 @@ class Rollout:
         terminated: Array,
         truncated: Array,
         valid: Array,
+        quiet: bool = False,
     ) -> None:
         """Writes what was done and what it led to, and goes on to the next step; the arrays may be reused.
 
-        Log-probabilities may be left out and come together in the end, see :meth:`put_log_probs`.
+        Log-probabilities may be left out and come together in the end, see :meth:`put_log_probs`. In a quiet step nothing
+        ended and all is valid, which is what :meth:`clear` has written.
         """
         a, a_log_prob, r, s_next, dead, ended, counts = self._rows[self.filled]
         a[...] = action
@@ -112,9 +114,10 @@ class Rollout:
             each(np.copyto, s_next, next_observation)
         else:
             s_next[...] = next_observation
-        dead[...] = terminated
-        np.logical_or(terminated, truncated, out=ended)
-        counts[...] = valid
+        if not quiet:
+            dead[...] = terminated
+            np.logical_or(terminated, truncated, out=ended)
+            counts[...] = valid
         self.filled += 1
 
     def put_log_probs(self, log_probs: Tensor) -> None:
@@ -129,6 +132,8 @@ class Rollout:
     def clear(self) -> None:
         """Begins again; the tensors are kept and will be written over."""
         self.filled = 0
+        for name, value in (("terminated", False), ("ended", False), ("valid", True)):
+            self._columns[name].fill_(value)
 
     def columns(self, device: torch.device | str | None = None) -> dict[str, Any]:
         """The columns as a batch; on the CPU the tensors are the storage itself, which the next rollout overwrites."""
@@ -139,17 +144,27 @@ class Rollout:
     def check_finite(self, begun: int = 0) -> None:
         """Refuses what an environment or a policy made of NaN or infinity.
 
+        A step is named by its number in calls of ``step``, from 0, whatever it gave: observation, reward or error.
+
         Args:
             begun: the number of the rollout's first step.
 
         Errors:
-            NonFiniteError naming the column, the environment's index and the step.
+            NonFiniteError naming what came first, the environment's index and the step.
         """
-        for name in ("s", "a", "a_log_prob", "r", "s_next"):
+        bad = []
+        for rank, name in enumerate(("r", "s_next", "s", "a", "a_log_prob")):
             for entry, column in parts(self._columns[name]):
                 # one reduction over everything: a sum is finite unless a term is not, or the numbers are absurdly large
                 if column.is_floating_point() and not math.isfinite(column.sum().item()):
-                    _refuse_non_finite(name, entry, column, begun)
+                    found = torch.nonzero(~torch.isfinite(column))
+                    if len(found):
+                        first = found[found[:, 1].argmin()].tolist()
+                        # what is seen or done in a row comes before what the row's step gives
+                        bad.append((first[1] + (name in ("r", "s_next")), rank, entry, name, first, column))
+        if bad:
+            *_, entry, name, place, column = min(bad, key=lambda one: one[:3])
+            _refuse_non_finite(name, entry, column, place, begun)
 
 
 def _zeros(rows: tuple[int, int], shape: Shape, dtype: Any) -> Any:
@@ -159,12 +174,10 @@ def _zeros(rows: tuple[int, int], shape: Shape, dtype: Any) -> Any:
     return torch.zeros(*rows, *shape, dtype=torch.from_numpy(np.zeros(0, dtype)).dtype if integer else torch.float32)
 
 
-def _refuse_non_finite(name: str, entry: str, column: Tensor, begun: int) -> None:
-    bad = torch.nonzero(~torch.isfinite(column))
-    if len(bad):
-        env, step = bad[0, :2].tolist()
-        begun += name == "s_next"  # it is the observation of the step after, also where a rollout ends
-        value = float(column[tuple(bad[0])])
-        meaning = {"r": "the reward", "a": "the action", "a_log_prob": "the log-probability of the action"}
-        what = meaning.get(name, f"the observation's {entry!r}" if entry else "the observation")
-        raise NonFiniteError(f"{what} is {value} in environment {env} at step {begun + step}")
+def _refuse_non_finite(name: str, entry: str, column: Tensor, place: list[int], begun: int) -> None:
+    env, row, *_ = place
+    value, step = float(column[tuple(place)]), begun + row
+    meaning = {"r": "the reward", "a": "the action", "a_log_prob": "the log-probability of the action"}
+    what = meaning.get(name, f"the observation's {entry!r}" if entry else "the observation")
+    when = f"at step {step}" if name != "s" else f"at the reset before step {step}"  # else step - 1 gave it in s_next
+    raise NonFiniteError(f"{what} is {value} in environment {env} {when}")

@@ -61,28 +61,30 @@ class Bounds:
         self._name, self._limits = name, list(_limits(space))
         self.strict = True
 
-    def look(self, observations: Any, step: int, strict: bool | None = None) -> None:
+    def look(self, observations: Any, step: int, strict: bool | None = None, reset: bool = False) -> None:
         """Looks at observations of some steps.
 
         Args:
             observations: ``(N, T, *shape)``, arrays or tensors, or nested dicts of them.
-            step: the number of the first of the T steps.
+            step: the number of the step whose action the first of them was seen for: the step before gave it, or a reset.
             strict: whether nothing at all may be outside; None is as long as :attr:`strict` says.
+            reset: whether the first of them is of a reset.
         """
         arrays = dict(parts(observations)) if self._limits else {}
         for limits in self._limits:
             values = np.asarray(arrays[limits.name])
             bad = limits.outside(values, self.strict if strict is None else strict)
             if bad is not None:
-                self._refuse(limits, values, tuple(np.argwhere(bad)[0].tolist()), step)
+                self._refuse(limits, values, tuple(np.argwhere(bad)[0].tolist()), step, reset)
 
-    def _refuse(self, limits: Limits, values: Array, place: tuple[int, ...], step: int) -> None:
+    def _refuse(self, limits: Limits, values: Array, place: tuple[int, ...], step: int, reset: bool) -> None:
         env, later, *inner = place
+        when = f"at the reset before step {step}" if reset and not later else f"at step {step + later - 1}"
         entry = f"{limits.name}{inner if inner else ''}" or "it"
         shape = values.shape[2:]
         low, high = (np.broadcast_to(side, shape)[tuple(inner)] for side in (limits.low, limits.high))
         raise EnvironmentError(
-            f"{self._name}: environment {env} gave an observation outside its space at step {step + later}: "
+            f"{self._name}: environment {env} gave an observation outside its space {when}: "
             f"{entry} is {values[place]:g}, declared is {low:g} to {high:g}"
         )
 

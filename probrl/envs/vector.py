@@ -139,7 +139,7 @@ class Environments:
         self.episodes.clear()
         self.resets += 1
         self.started = True
-        self._bounds.look(each(lambda rows: rows[:, None], self._checked(observation)), self.steps, strict=True)
+        self._bounds.look(each(lambda rows: rows[:, None], self._checked(observation)), self.steps, True, reset=True)
         return observation
 
     def step(self, action: Array) -> Transition:
@@ -172,7 +172,7 @@ class Environments:
 
         Args:
             observations: ``(N, T, ...)``, arrays or tensors, or nested dicts of them.
-            step: the number of the first step, for the message.
+            step: the number of the first step, for the message; what its action was chosen on came with the one before.
 
         Errors:
             EnvironmentError for one outside its declared space: at all in the first rollout, by more than ten times
@@ -232,7 +232,7 @@ class Environments:
     def _refuse_empty(self, empty: Array) -> None:
         if np.count_nonzero(empty):
             raise EnvironmentError(
-                f"{self.name}: environment {int(empty.argmax())} ended an episode of no step at step {self.steps}"
+                f"{self.name}: environment {int(empty.argmax())} ended an episode of no step at step {self.steps - 1}"
             )
 
     def _checked(self, observation: Any) -> Any:

@@ -125,13 +125,14 @@ def play(
     lengths: list[list[int]] = [[] for _ in range(n)]
     total, length = np.zeros(n), np.zeros(n, dtype=np.int64)
     observation = environments.reset(seed)
+    _refuse_non_finite(environments, observation, f"at the reset before step {environments.steps}")
     while quota.any():
         seen = to_tensors(environments.spaces.observation, observation, device)
         step = environments.step(choose(seen).cpu().numpy())
         total += step.reward
         length += step.valid
         observation = step.observation
-        _refuse_non_finite(environments, observation)
+        _refuse_non_finite(environments, observation, f"at step {environments.steps - 1}")
         ended = step.terminated | step.truncated
         for i in np.flatnonzero(ended):
             if quota[i]:
@@ -146,11 +147,9 @@ def play(
     return flat, [x for per_env in lengths for x in per_env]
 
 
-def _refuse_non_finite(environments: Environments, observation: Any) -> None:
+def _refuse_non_finite(environments: Environments, observation: Any, when: str) -> None:
     for name, array in parts(observation):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             env = int(np.argwhere(~np.isfinite(array))[0][0])
             what = f"the observation's {name!r}" if name else "the observation"
-            raise NonFiniteError(
-                f"{environments.name}: {what} is not finite in environment {env} at step {environments.steps}"
-            )
+            raise NonFiniteError(f"{environments.name}: {what} is not finite in environment {env} {when}")

@@ -71,7 +71,7 @@ def test_dicts_are_columns_of_their_own():
     assert columns["s_next"]["eye"].shape == (N, 2, 4, 4)
     rollout.clear()
     rollout.observe({"arm": {"angles": np.full((N, 2), np.nan)}, "eye": buffer["eye"]})
-    with pytest.raises(NonFiniteError, match=r"the observation's 'arm\.angles' is nan in environment 0 at step 0"):
+    with pytest.raises(NonFiniteError, match=r"the observation's 'arm\.angles' is nan in environment 0 at the reset before step 0"):
         rollout.check_finite()
 
 
@@ -79,7 +79,7 @@ BAD = {
     "reward": (lambda t: np.array([0, np.nan if t == 2 else 0, 0]), "the reward is nan in environment 1 at step 2"),
     "next_observation": (
         lambda t: np.where(np.arange(N)[:, None] == 2, np.inf if t == 1 else 0.0, np.zeros((N, 2))),
-        "the observation is inf in environment 2 at step 2",
+        "the observation is inf in environment 2 at step 1",
     ),
     "log_prob": (lambda t: np.array([np.nan, 0, 0]), "log-probability of the action is nan in environment 0 at step 0"),
 }

@@ -75,6 +75,17 @@ class Outside(Good):
         return np.array([0, 7], np.float32), 0.0, False, False, {}
 
 
+class FarOutside(Good):
+    def broken(self):
+        return np.array([0, 7000], np.float32), 0.0, False, False, {}
+
+
+class NanAtReset(Good):
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.array([0, np.nan], np.float32), {}
+
+
 class NanSeen(Good):
     def broken(self):
         return np.array([np.nan, 0], np.float32), 0.0, False, False, {}

@@ -98,14 +98,14 @@ LEARNED = {
     ),
     bad.Outside: (
         EnvironmentError,
-        r"Outside: environment 0 gave an observation outside its space at step 4: \[1\] is 7, declared is -1 to 1",
+        r"Outside: environment 0 gave an observation outside its space at step 3: \[1\] is 7, declared is -1 to 1",
     ),
     bad.OutsideAtReset: (
         EnvironmentError,
-        r"OutsideAtReset: environment 0 gave an observation outside .* at step 0: \[1\] is 1.5, declared is -1 to 1",
+        r"OutsideAtReset: environment 0 gave an observation outside .* at the reset before step 0: \[1\] is 1.5, declared is -1 to 1",
     ),
-    bad.NoChoice: (EnvironmentError, ".* outside its space at step 4: it is 4, declared is 1 to 3"),
-    bad.NanSeen: (NonFiniteError, "the observation is nan in environment 0 at step 4"),
+    bad.NoChoice: (EnvironmentError, ".* outside its space at step 3: it is 4, declared is 1 to 3"),
+    bad.NanSeen: (NonFiniteError, "the observation is nan in environment 0 at step 3"),
     bad.InfiniteReward: (NonFiniteError, "the reward is -inf in environment 0 at step 3"),
 }
 
@@ -137,7 +137,7 @@ def test_what_overshoots_later_is_let_pass_and_what_is_far_off_is_not():
     environments.reset(seed=0)
     environments.check(np.zeros((2, 3, 2)), 0)
     environments.check(np.full((2, 3, 2), 20.5), 3)
-    with pytest.raises(EnvironmentError, match=r"environment 0 .* at step 6: \[0\] is 21.5, declared is -1 to 1"):
+    with pytest.raises(EnvironmentError, match=r"environment 0 .* at step 5: \[0\] is 21.5, declared is -1 to 1"):
         environments.check(np.full((2, 3, 2), 21.5), 6)
 
 
@@ -196,7 +196,7 @@ class Empty(VectorEnv):
 
 
 def test_an_episode_without_a_step_is_refused():
-    with pytest.raises(EnvironmentError, match=r"^Empty: environment 1 ended an episode of no step at step 2$"):
+    with pytest.raises(EnvironmentError, match=r"^Empty: environment 1 ended an episode of no step at step 1$"):
         stopped(make(Empty()))
 
 
@@ -231,3 +231,25 @@ def test_a_vector_environment_that_raises_is_named():
         EnvironmentError, match=r"^Empty raised ZeroDivisionError in step\(\) at step 0: division by zero$"
     ):
         stopped(make(vector))
+
+
+@pytest.mark.parametrize("steps", [2, 4, 8])
+@pytest.mark.parametrize("cls", [bad.RaisesInStep, bad.OtherShape, bad.FarOutside, bad.NanSeen, bad.InfiniteReward])
+def test_a_step_has_one_number_whatever_goes_wrong_in_it(cls, steps):
+    """In calls of ``step``, from 0: also where a rollout ends with it, and in an evaluation."""
+    agent = PPO(bad.Good, num_envs=2, num_steps=steps, num_minibatches=1, update_epochs=1, progress=False)
+    with pytest.raises((EnvironmentError, NonFiniteError), match=r"environment 0 .*at step 3\b"):
+        PPO(cls, num_envs=2, num_steps=steps, num_minibatches=1, update_epochs=1, progress=False).learn(100)
+    if cls not in (
+        bad.FarOutside,
+        bad.InfiniteReward,
+    ):  # an evaluation lets values outside pass, and looks at whole returns
+        with pytest.raises((EnvironmentError, NonFiniteError), match=r"environment 0 .*at step 3\b"):
+            agent.evaluate(2, env=cls)
+
+
+def test_what_a_reset_gives_is_named_by_the_reset():
+    agent = PPO(bad.NanAtReset, num_envs=2, num_steps=4, num_minibatches=1, update_epochs=1, progress=False)
+    for play in (lambda: agent.learn(8), lambda: agent.evaluate(2)):
+        with pytest.raises(NonFiniteError, match=r"environment 0 at the reset before step 0$"):
+            play()

@@ -211,7 +211,7 @@ def test_rollouts_continue_where_the_last_one_stopped():
     ("how", "error", "message"),
     [("raise", EnvironmentError, r"Broken: environment 0 raised RuntimeError in step\(\) at step 3: the simulator fell over"),
      ("reward", NonFiniteError, "the reward is nan in environment 0 at step 3"),
-     ("observation", NonFiniteError, "the observation is nan in environment 0 at step 4")],
+     ("observation", NonFiniteError, "the observation is nan in environment 0 at step 3")],
 )  # fmt: skip
 def test_a_broken_environment_is_named(how, error, message):
     agent = PPO(lambda: Broken(3, how), **SMALL)

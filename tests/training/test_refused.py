@@ -100,7 +100,7 @@ def test_entries_of_a_dict_are_as_many():
 
 def test_an_evaluation_is_not_made_of_what_is_no_number():
     agent = pr.PPO(Seen, **QUICK)
-    message = "Unseen: the observation's 'a' is not finite in environment 0 at step 1"
+    message = "Unseen: the observation's 'a' is not finite in environment 0 at step 0"
     with pytest.raises(NonFiniteError, match=message):
         agent.evaluate(episodes=2, env=Unseen)
 
