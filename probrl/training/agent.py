@@ -150,7 +150,7 @@ class Agent(Declared, Stored):
         """
         from probrl.training.on_policy import OnPolicyTrainer
 
-        whole_number("total_timesteps", total_timesteps)
+        total_timesteps = whole_number("total_timesteps", total_timesteps)
         if self._trainer is None:
             self._trainer = OnPolicyTrainer(self.env, self)
         self._trainer.learn(total_timesteps, callback)
@@ -192,7 +192,7 @@ class Agent(Declared, Stored):
         Example:
             ``agent.evaluate(episodes=20).mean``
         """
-        whole_number("episodes", episodes)
+        episodes = whole_number("episodes", episodes)
         source = self.env if env is None else env
         if source is None:
             raise EnvironmentError("this agent has no environment: hand one over, as in evaluate(env='CartPole-v1')")

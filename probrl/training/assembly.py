@@ -32,7 +32,7 @@ def agent_of(algorithm: type[Any]) -> Callable[..., Agent]:
         for name in options:
             if name not in known:
                 raise DataError(f"{algorithm.__name__} has no option {name!r}: {nearest(name, known)}")
-        options = {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}  # as from np.arange
+        options = {name: _plain(value) for name, value in options.items()}
         given = {k: v for k, v in options.items() if k in hyper}
         if "num_envs" in hyper and hasattr(env, "action_space") and not repeatable(env):
             given["num_envs"] = int(getattr(env, "num_envs", 1))  # an instance is as many copies as it is
@@ -58,3 +58,10 @@ def agent_of(algorithm: type[Any]) -> Callable[..., Agent]:
         f"{inspect.getdoc(algorithm)}\n\nReturns an :class:`Agent` for the environment; every field is an option."
     )
     return build
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy, as from ``np.arange``, as Python's."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_plain, value)) if type(value) in (tuple, list) else value
+    return value.item() if isinstance(value, np.generic) else value

@@ -120,7 +120,8 @@ class StopAt:
     def __init__(self, threshold: float, episodes: int = 100, evaluation: bool = False) -> None:
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not math.isfinite(threshold):
             raise DataError(f"the threshold must be a finite number, got {threshold!r}")
-        if whole_number("episodes", episodes) > WINDOW:
+        episodes = whole_number("episodes", episodes)
+        if episodes > WINDOW:
             raise DataError(f"the last {WINDOW} episodes are remembered, StopAt cannot look at {episodes}")
         self.threshold, self.episodes, self.evaluation = float(threshold), episodes, evaluation
 

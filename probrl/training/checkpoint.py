@@ -72,8 +72,13 @@ def _said(value: Any) -> str:
     return show(value) if isinstance(value, Expr) else str(value)
 
 
-def save(agent: Agent, path: str | Path) -> Path:
+def save(agent: Agent, path: str | Path, replace: bool = False) -> Path:
     """Writes weights, optimiser, equations and metrics to a folder; an older checkpoint in it is replaced in one step.
+
+    Args:
+        agent: who is saved.
+        path: the folder.
+        replace: whether a checkpoint of another algorithm, environment or data set may be replaced.
 
     Errors:
         CheckpointError if the folder holds something else, or somebody is learning there; NonFiniteError naming the
@@ -82,7 +87,7 @@ def save(agent: Agent, path: str | Path) -> Path:
     folder = Path(path)
     if not is_own(agent, folder):
         refuse_taken(folder)
-        write(agent, folder)
+        write(agent, folder, replace)
         explain(folder, configuration(agent), agent.latex(), agent.text())
     elif agent.learning:
         write(agent, folder)
@@ -111,7 +116,7 @@ def refuse_others(agent: Agent, folder: Path) -> None:
         )
 
 
-def write(agent: Agent, folder: Path) -> None:
+def write(agent: Agent, folder: Path, replace: bool = False) -> None:
     """Writes the checkpoint itself, see :func:`save`."""
     refuse_broken(agent)
     weights = {
@@ -121,7 +126,7 @@ def write(agent: Agent, folder: Path) -> None:
     }
     ours = is_own(agent, folder)
     agent.metrics.settle()
-    names = storage.write(folder, describe(agent), weights, agent.state(), ours)
+    names = storage.write(folder, describe(agent), weights, agent.state(), ours, replace)
     if ours:
         agent.saved_as = names
     agent.metrics.write_to(folder)

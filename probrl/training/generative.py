@@ -153,7 +153,7 @@ class GenerativeTrainer(Readings, Stored):
         Errors:
             DataError for a number that is not a positive whole one; NonFiniteError naming the term and the step.
         """
-        whole_number("steps", steps)
+        steps = whole_number("steps", steps)
         if self._loop is None:
             batches = Batches(self._moved(self.divided.train), self.settings.seed)
             self._loop = MinibatchTrainer(self, batches, self.algorithm.batch_size, self.algorithm.log_interval)

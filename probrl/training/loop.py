@@ -55,7 +55,8 @@ class Loop(ABC):
     def learn(self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None) -> Any:
         """Learns for some more steps; see :meth:`probrl.training.agent.Agent.learn`."""
         agent, began = self.agent, self.agent.timesteps
-        goal = began + whole_number("total_timesteps", total_timesteps)
+        total_timesteps = whole_number("total_timesteps", total_timesteps)
+        goal = began + total_timesteps
         callbacks = self.callbacks = gathered(agent, callback)
         hook(callbacks, "begin", self)  # type: ignore[arg-type]
         agent.compile(updates=self.planned(total_timesteps))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from probrl.envs import Entries, Seen
+from probrl.envs import Choices, Entries, Seen
 from probrl.errors import DataError
 from probrl.nested import each, parts
 
@@ -38,7 +38,8 @@ def one_or_many(seen: Seen, observation: Any) -> tuple[Any, bool]:
         observation: one observation or many, as arrays, tensors, numbers or dicts of them.
 
     Errors:
-        DataError for another shape, for a dict that lacks an entry, and for entries that are not as many as the others.
+        DataError for another shape, for a dict that lacks an entry, for entries that are not as many as the others, and for
+        NaN, infinity, a class that there is not, and fractions where whole numbers are declared.
     """
     arrays, single = _read(seen, observation, "")
     if len(set(single.values())) > 1:
@@ -75,4 +76,29 @@ def _read(seen: Seen, observation: Any, name: str) -> tuple[Any, dict[str, bool]
         many = ", ".join(["n", *map(str, seen.shape)])
         whose = "one observation" if not name else f"of {what}, one"
         raise DataError(f"{whose} has shape {seen.shape}, many have ({many}); got {array.shape}")
-    return (array[None] if one else array), {name: one}
+    array = array[None] if one else array
+    _refuse_values(seen, array, what, one)
+    return array, {name: one}
+
+
+def _refuse_values(seen: Any, array: np.ndarray[Any, Any], what: str, one: bool) -> None:
+    """Refuses values that no environment with this space would show; in the types of a tensor they would go unnoticed."""
+    if not np.issubdtype(array.dtype, np.number) and array.dtype != bool:
+        raise DataError(f"{what} is made of numbers, not of {array.dtype}")
+    whole = np.issubdtype(np.dtype(seen.dtype), np.integer)
+    bad, wanted = ~np.isfinite(array), "a finite number"
+    if whole:
+        low: Any = np.iinfo(seen.dtype).min
+        high: Any = np.iinfo(seen.dtype).max
+        if isinstance(seen, Choices):
+            first = np.array(seen.start).reshape(seen.shape)
+            low, high = first, first + np.array(seen.sizes).reshape(seen.shape) - 1
+        bad, wanted = bad | (array < low) | (array > high) | (array != np.floor(array)), ""
+    if not np.count_nonzero(bad):
+        return
+    place = tuple(np.argwhere(bad)[0].tolist())
+    if whole:
+        least, most = (np.broadcast_to(side, array.shape)[place] for side in (low, high))
+        wanted = f"a whole number from {least} to {most}"
+    where = f" at {list(place[one:])}" if place[one:] else ""
+    raise DataError(f"{what} is {array[place].item()}{where}, where {wanted} is due")

@@ -114,16 +114,22 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
     manifest, weights, state = storage.newest(folder)
     try:
         agent = _made(manifest, env, algorithm, how, parts)
-        agent.timesteps = whole_number("timesteps", manifest["timesteps"], least=0)
-        agent.iteration = whole_number("iteration", manifest["iteration"], least=0)
-        agent.goal = None if manifest["goal"] is None else whole_number("goal", manifest["goal"])
         agent._backend = None if how.get("backend") is not None else manifest["backend"]
-        rows = whole_number("rows", manifest["rows"], least=0)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, DataError) and env is None and not parts and set(how.values()) == {None}:
+            where = str(folder / storage.MANIFEST)  # nothing was handed over that could be at fault
+            raise CheckpointError(f"{where!r} does not go here: {error}") from error
         if isinstance(error, ProbrlError):
             raise
-        where = str(folder / storage.MANIFEST)
-        raise CheckpointError(f"{where!r} is damaged: {type(error).__name__} {error}") from error
+        raise _damaged(folder, f"{type(error).__name__} {error}") from error
+    try:
+        agent.timesteps, agent.iteration, rows = (
+            whole_number(name, manifest[name], least=0) for name in ("timesteps", "iteration", "rows")
+        )
+        agent.goal = None if manifest["goal"] is None else whole_number("goal", manifest["goal"])
+    except (KeyError, DataError) as error:
+        why = f"KeyError {error}" if isinstance(error, KeyError) else str(error)
+        raise _damaged(folder, why) from error
     if manifest.get("digest") != agent.digest:
         raise CheckpointError(
             f"{str(folder)!r} was trained with other equations (digest {manifest.get('digest')}, here {agent.digest}): "
@@ -141,6 +147,10 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
         )
     agent.metrics.rows[:] = kept
     return agent, manifest
+
+
+def _damaged(folder: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"{str(folder / storage.MANIFEST)!r} is damaged: {why}")
 
 
 def _made(manifest: Plain, env: EnvLike | None, algorithm: Any, how: Plain, parts: Plain) -> Any:

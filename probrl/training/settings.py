@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -78,18 +79,20 @@ class Settings:
         return 1 if weights < SMALL else torch.get_num_threads()
 
     def __post_init__(self) -> None:
-        if whole_number("seed", self.seed, least=0) >= LARGEST:
+        counts = {"seed": 0, "eval_episodes": 0 if self.eval_interval is None else 1}
+        counts |= {
+            name: 1 for name in ("threads", "checkpoint_interval", "eval_interval") if getattr(self, name) is not None
+        }
+        for name, least in counts.items():
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        if self.seed >= LARGEST:
             raise DataError(f"seed must be less than 2 ** 62, got {self.seed}")
-        for name in ("threads", "checkpoint_interval", "eval_interval"):
-            if getattr(self, name) is not None:
-                whole_number(name, getattr(self, name))
         if self.vectorization not in VECTORIZATIONS:
             raise DataError(f"vectorization is {', '.join(map(repr, VECTORIZATIONS))}, not {self.vectorization!r}")
         if not isinstance(self.wrappers, Sequence) or not all(callable(one) for one in self.wrappers):
             raise DataError(f"wrappers is a list of callables from environment to environment, not {self.wrappers!r}")
         if self.env_kwargs is not None and not isinstance(self.env_kwargs, Mapping):
             raise DataError(f"env_kwargs is a dict of names and values, not {self.env_kwargs!r}")
-        whole_number("eval_episodes", self.eval_episodes, least=0 if self.eval_interval is None else 1)
         if self.stop_at is not None and (
             isinstance(self.stop_at, bool)
             or not isinstance(self.stop_at, (int, float))
@@ -140,12 +143,16 @@ def computing_with(threads: int) -> Iterator[None]:
 
 
 def whole_number(name: str, value: object, least: int = 1) -> int:
-    """The value itself if it is a whole number of at least ``least``; a DataError that names it otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    """The value as an int if it is a whole number of at least ``least``, numpy's included; else a DataError names it."""
+    try:
+        whole = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise DataError(f"{name} must be a whole number, got {value!r}") from None
+    if isinstance(value, bool) or getattr(value, "dtype", None) in (bool, torch.bool):
         raise DataError(f"{name} must be a whole number, got {value!r}")
-    if value < least:
-        raise DataError(f"{name} must be {'positive' if least == 1 else f'at least {least}'}, got {value}")
-    return value
+    if whole < least:
+        raise DataError(f"{name} must be {'positive' if least == 1 else f'at least {least}'}, got {whole}")
+    return whole
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

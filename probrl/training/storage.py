@@ -30,6 +30,7 @@ def write(
     weights: dict[str, torch.Tensor],
     state: dict[str, Any],
     ours: bool = False,
+    replace: bool = False,
 ) -> dict[str, str]:
     """Writes or replaces the checkpoint of a folder.
 
@@ -39,6 +40,7 @@ def write(
         weights: tensors by name.
         state: tensors, numbers, texts, lists and dicts: what else is needed to go on.
         ours: whether the folder is known to be this run's, whatever else lies in it.
+        replace: whether a checkpoint of another algorithm, environment or data set may be replaced.
 
     Returns:
         The files that the manifest names, see :func:`named`.
@@ -52,7 +54,7 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(f"{str(folder)!r} cannot be made: {error.strerror or error}") from error
-    old = _replaceable(folder, manifest, ours)
+    old = _replaceable(folder, manifest, ours, replace)
     # names that share memory would be refused, so each gets a copy of its own
     tensors = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
     buffer = io.BytesIO()
@@ -179,17 +181,18 @@ def _content(folder: Path, manifest: dict[str, Any], role: str) -> bytes:
     return content
 
 
-def _replaceable(folder: Path, manifest: dict[str, Any], ours: bool) -> set[str]:
+def _replaceable(folder: Path, manifest: dict[str, Any], ours: bool, replace: bool) -> set[str]:
     """The files that an earlier checkpoint of this folder named; refuses a folder that is someone else's."""
     if (folder / MANIFEST).exists():
         try:
             older = read_manifest(folder)
         except CheckpointError as error:
             raise CheckpointError(f"nothing was written: {error}") from error
-        was, new = (m.get("algorithm", {}).get("name") for m in (older, manifest))
-        if was != new:
+        other = None if ours or replace else _other(older, manifest)
+        if other:
             raise CheckpointError(
-                f"nothing was written: {str(folder)!r} holds a run of {was!r}, not of {new!r}: name another folder"
+                f"nothing was written: {str(folder)!r} {other}: name another folder, or let it be replaced, "
+                "as in save(path, replace=True)"
             )
         return {Path(entry["file"]).name for entry in older.get("files", {}).values()}
     if ours:
@@ -198,3 +201,19 @@ def _replaceable(folder: Path, manifest: dict[str, Any], ours: bool) -> set[str]
     if foreign:
         raise CheckpointError(f"nothing was written: {str(folder)!r} holds {foreign[0]!r} and no run of this package")
     return set()
+
+
+def _other(older: dict[str, Any], new: dict[str, Any]) -> str | None:
+    """How an older checkpoint is of something else than a new one, in words, or None; what has no name is no other."""
+    was, now = ((m.get("algorithm") or {}).get("name") for m in (older, new))
+    if was != now:
+        return f"holds a run of {was!r}, not of {now!r}"
+    was, now = ((m.get("generative") or {}).get("data_digest") for m in (older, new))
+    if was != now:
+        return f"holds a run on other data ({older.get('env')!r})"
+    was, now = (m.get("env") for m in (older, new))
+    if was != now and None not in (was, now) and "generative" not in new:
+        return f"holds a run in {was!r}, not in {now!r}"
+    if older.get("spaces") != new.get("spaces"):
+        return "holds a run in an environment with other spaces"
+    return None

@@ -39,15 +39,19 @@ class Stored:
         self.callbacks: list[Callback] = []
         self.kept: dict[str, Any] = {}
 
-    def save(self, path: str | Path) -> Path:
-        """Writes weights, optimiser, equations and metrics to a folder; an older checkpoint in it is replaced.
+    def save(self, path: str | Path, replace: bool = False) -> Path:
+        """Writes weights, optimiser, equations and metrics to a folder; an older checkpoint of such a run is replaced.
+
+        Args:
+            path: the folder.
+            replace: whether a checkpoint of another algorithm, environment or data set may be replaced too.
 
         Errors:
             CheckpointError if the folder holds something else, which is left as it was.
         """
         from probrl.training import checkpoint
 
-        return checkpoint.save(cast("Agent", self), path)
+        return checkpoint.save(cast("Agent", self), path, replace)
 
     def keep_in(self, path: str | Path) -> Path:
         """Makes a new run folder, explains the run in it, and writes metrics there as they come.

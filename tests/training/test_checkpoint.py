@@ -143,6 +143,22 @@ def test_a_manifest_without_an_entry_is_damaged(saved, key):
         load(saved[1], algorithm=TWIN)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"timesteps": -3}, "is damaged: timesteps must be at least 0, got -3"),
+        ({"rows": 1.5}, r"is damaged: rows must be a whole number, got 1\.5"),
+        ({"goal": "far"}, "is damaged: goal must be a whole number, got 'far'"),
+        ({"settings": {"seed": "one"}}, "does not go here: seed must be a whole number, got 'one'"),
+    ],
+)
+def test_a_manifest_with_a_wrong_number_is_named(saved, change, message):
+    file = saved[1] / storage.MANIFEST
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(CheckpointError, match=rf"manifest\.json' {message}"):
+        load(saved[1], algorithm=TWIN)
+
+
 def test_other_equations_are_refused(saved):
     other = TwinPPO(**{k: v for k, v in SMALL.items() if k != "progress"}, clip=0.3)
     with pytest.raises(CheckpointError, match="trained with other equations"):

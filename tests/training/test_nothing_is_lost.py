@@ -61,6 +61,20 @@ def test_a_folder_of_another_algorithm_is_not_replaced(tmp_path):
             agent_of(algorithm_class(name))("CartPole-v1", **SMALL).save(tmp_path)
 
 
+def test_an_agent_of_another_environment_is_not_replaced_unless_that_is_said(tmp_path):
+    pr.PPO("CartPole-v1", **PPO).save(tmp_path)
+    pr.PPO("CartPole-v1", **{**PPO, "seed": 2}).save(tmp_path)  # such a run may be replaced
+    other = pr.PPO("Acrobot-v1", **PPO)
+    with pytest.raises(CheckpointError, match=r"in 'CartPole-v1', not in 'Acrobot-v1': .*save\(path, replace=True\)"):
+        other.save(tmp_path)
+    unnamed = pr.PPO(lambda: gymnasium.make("Acrobot-v1"), **PPO)
+    with pytest.raises(CheckpointError, match="holds a run in an environment with other spaces"):
+        unnamed.save(tmp_path)
+    assert load(tmp_path).env == "CartPole-v1"
+    other.save(tmp_path, replace=True)
+    assert load(tmp_path).env == "Acrobot-v1"
+
+
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     agent = pr.PPO("CartPole-v1", run=str(tmp_path), **PPO).learn(32)
     for name in ("weights-0123456789ab.safetensors", ".state-0123456789ab.pt.abc_12.new", ".metrics.csv.xyz.new"):

@@ -59,6 +59,19 @@ def test_numbers_of_numpy_are_numbers():
     agent = pr.PPO("CartPole-v1", **{**QUICK, "seed": np.int64(3), "learning_rate": np.float32(0.5)})
     assert (agent.settings.seed, agent.algorithm.learning_rate) == (3, 0.5)
     assert type(agent.settings.seed) is int and type(agent.algorithm.learning_rate) is float
+    assert type(agent.learn(np.int64(8)).goal) is int and agent.timesteps == 8
+    assert len(agent.evaluate(np.int32(2)).returns) == 2
+    layers = pr.PPO("CartPole-v1", **QUICK, hidden=(np.int64(8), torch.tensor(8).item())).algorithm.hidden
+    assert [type(n) for n in layers] == [int, int]
+
+
+@pytest.mark.parametrize(
+    "count", [True, np.bool_(True), torch.tensor(True), 8.0, np.float64(8), "8", None, 0, -np.int64(1)]
+)
+def test_what_counts_nothing_is_refused(count):
+    agent = pr.PPO("CartPole-v1", **QUICK)
+    with pytest.raises(DataError, match=r"^total_timesteps must be (a whole number|positive), got "):
+        agent.learn(count)
 
 
 def test_a_path_and_a_device_are_kept_as_words(tmp_path):
@@ -96,6 +109,27 @@ def test_entries_of_a_dict_are_as_many():
     agent = pr.PPO(Seen, **QUICK)
     with pytest.raises(DataError, match="these observations are 4 of a, 3 of b: give as many of each"):
         agent.predict({"a": np.zeros((4, 2)), "b": np.zeros(3, np.int64)})
+
+
+NOT_SEEN = {
+    "a": (
+        {"a": np.array([0.0, np.nan]), "b": 0},
+        r"the observation's 'a' is nan at \[1\], where a finite number is due",
+    ),
+    "infinite": ({"a": np.full((2, 2), np.inf), "b": np.zeros(2)}, r"the observation's 'a' is inf at \[0, 0\], .*"),
+    "class": ({"a": np.zeros(2), "b": 99}, "the observation's 'b' is 99, where a whole number from 0 to . is due"),
+    "many": ({"a": np.zeros((2, 2)), "b": [0, -1]}, r"the observation's 'b' is -1 at \[1\], where a whole .*"),
+    "fraction": ({"a": np.zeros(2), "b": 0.5}, "the observation's 'b' is 0.5, where a whole number .*"),
+    "no class": ({"a": np.zeros(2), "b": np.nan}, "the observation's 'b' is nan, where a whole number .*"),
+    "words": ({"a": ["x", "y"], "b": 0}, "the observation's 'a' is made of numbers, not of .*"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_SEEN)
+def test_what_no_environment_would_show_is_not_predicted_for(name):
+    observation, message = NOT_SEEN[name]
+    with pytest.raises(DataError, match=f"^{message}$"):
+        pr.PPO(Seen, **QUICK).predict(observation)
 
 
 def test_an_evaluation_is_not_made_of_what_is_no_number():
