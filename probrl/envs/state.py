@@ -79,6 +79,7 @@ def put_state(environments: Environments, state: State) -> None:
     except (NotPlain, ValueError, TypeError, AttributeError, KeyError) as error:
         raise EnvironmentError(f"{environments.name} cannot go on: {' '.join(str(error).split())}") from error
     environments._over = Reader().read(state["over"])
+    environments._any_over = bool(environments._over.any())
     environments.started = True
 
 

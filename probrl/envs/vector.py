@@ -34,6 +34,7 @@ class Transition(NamedTuple):
         truncated: ``(N,)``, whether the episode was cut, its future merely not seen.
         valid: ``(N,)``, whether the action was executed; where it was not, the row holds the last observation of an
             episode and is no step.
+        quiet: whether nothing ended and every action was executed, as in nearly all steps.
     """
 
     observation: Array
@@ -42,6 +43,7 @@ class Transition(NamedTuple):
     terminated: Array
     truncated: Array
     valid: Array
+    quiet: bool
 
 
 class EpisodeLog:
@@ -57,31 +59,35 @@ class EpisodeLog:
         self.lengths: deque[int] = deque(maxlen=window)
         self.finished = 0
         self._return = np.zeros(num_envs)
-        self._length = np.zeros(num_envs, dtype=np.int64)
+        self._steps = 0
+        self._began = np.zeros(num_envs, dtype=np.int64)  # lengths are differences, which cost nothing at each step
 
     def clear(self) -> None:
         """Forgets the episodes under way; the finished ones stay."""
         self._return[:] = 0
-        self._length[:] = 0
+        self._began[:] = self._steps
 
-    def add(self, reward: Array, ended: Array, valid: Array) -> list[int]:
-        """Counts one step of all environments and names those whose episode ended with it."""
+    def add(self, reward: Array) -> None:
+        """Counts one step of all environments."""
         self._return += reward
-        self._length += valid
-        if not np.count_nonzero(ended):  # a tenth of the time of ended.any(), at every step
-            return []
+        self._steps += 1
+
+    def end(self, ended: Array, valid: Array) -> None:
+        """After :meth:`add`, where episodes ended with that step, or actions were not executed in it."""
+        self._began += ~valid
         over: list[int] = np.flatnonzero(ended).tolist()
         for i in over:
             self.returns.append(float(self._return[i]))
-            self.lengths.append(int(self._length[i]))
+            self.lengths.append(int(self._steps - self._began[i]))
         self.finished += len(over)
         self._return[over] = 0
-        self._length[over] = 0
-        return over
+        self._began[over] = self._steps
 
     def state(self) -> dict[str, Any]:
         """Plain types, for a checkpoint."""
-        known = {name: getattr(self, name) for name in ("returns", "lengths", "finished", "_return", "_length")}
+        known = {
+            name: getattr(self, name) for name in ("returns", "lengths", "finished", "_return", "_steps", "_began")
+        }
         return {name: Writer().write(value) for name, value in known.items()}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -125,7 +131,7 @@ class Environments:
         # what every step must show; the shapes in a dict are only looked at in the first steps
         shape = self.spaces.observation.shape
         self._shape = None if isinstance(shape, Mapping) else (self.num_envs, *shape)
-        self._over = np.zeros(self.num_envs, dtype=bool)
+        self._over, self._any_over = np.zeros(self.num_envs, dtype=bool), False
         self._all_valid = np.ones(self.num_envs, dtype=bool)
         self._executable = self.spaces.action.executable
 
@@ -135,7 +141,7 @@ class Environments:
             observation, _ = self.vector.reset(seed=seed)
         except Exception as error:
             raise self._blamed(error, "reset") from error
-        self._over = np.zeros(self.num_envs, dtype=bool)
+        self._over, self._any_over = np.zeros(self.num_envs, dtype=bool), False
         self.episodes.clear()
         self.resets += 1
         self.started = True
@@ -155,17 +161,21 @@ class Environments:
         if self.steps < LOOKED_AT or (self._shape is not None and observation.shape != self._shape):
             self._look(observation, reward=reward, terminated=terminated, truncated=truncated)
         self.steps += 1
+        self.episodes.add(reward)
         ended = terminated | truncated
+        ends = np.count_nonzero(ended) > 0  # a tenth of the time of ended.any(), at every step
+        if not (ends or self._any_over):
+            return Transition(observation, reward, observation, terminated, truncated, self._all_valid, True)
         next_observation, valid = observation, self._all_valid
         if self.mode is AutoresetMode.NEXT_STEP:
-            if np.count_nonzero(self._over):
+            if self._any_over:
                 valid = ~self._over
                 self._refuse_empty(self._over & ended)
-            self._over = ended
-        elif np.count_nonzero(ended):
+            self._over, self._any_over = ended, ends
+        else:
             next_observation, observation = self._same_step(observation, ended, info)
-        self.episodes.add(reward, ended, valid)
-        return Transition(observation, reward, next_observation, terminated, truncated, valid)
+        self.episodes.end(ended, valid)
+        return Transition(observation, reward, next_observation, terminated, truncated, valid, False)
 
     def check(self, observations: Any, step: int) -> None:
         """Looks at all observations of a rollout at once.

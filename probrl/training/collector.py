@@ -74,10 +74,11 @@ class Collector:
 
     def _play_quickly(self, act: Callable[[Array], Array], observation: Any) -> Any:
         rollout, step = self.rollout, self._step
-        while not rollout.full:
-            action = act(rollout.observe_array(observation))
-            observation, reward, after, terminated, truncated, valid = step(action)
-            rollout.record(action, None, reward, after, terminated, truncated, valid)
+        observe, record = rollout.observe_array, rollout.record
+        for _ in range(rollout.steps):
+            action = act(observe(observation))
+            observation, *rest = step(action)
+            record(action, None, *rest)
         assert isinstance(self.act, Acting)
         rollout.put_log_probs(self.act.rest()[0])
         return observation
@@ -93,8 +94,8 @@ class Collector:
             if not on_cpu:
                 action, log_prob = action.cpu(), log_prob.cpu()
             done = action.numpy()
-            observation, reward, after, terminated, truncated, valid = step(done)
-            rollout.record(done, log_prob.numpy(), reward, after, terminated, truncated, valid)
+            observation, *rest = step(done)
+            rollout.record(done, log_prob.numpy(), *rest)
         return observation
 
     def _step(self, action: Array) -> Transition:
