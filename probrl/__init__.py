@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import Any
 
+from probrl import starting  # isort: skip - the rest takes seconds, in which a person may press ctrl-C
 from probrl import algorithms, graph, printing, symbolic
 from probrl.distributions import *
 from probrl.expr.axes import Axis

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from probrl import starting
 from probrl.cli.arguments import UsageError, nearest_word
 from probrl.errors import ProbrlError
 
@@ -62,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"probrl {version('probrl')}")
         return 0
     try:
-        _command(nearest_word("command", words[0], COMMANDS))(words[1:])
+        command = _command(nearest_word("command", words[0], COMMANDS))
+        starting.ready()
+        command(words[1:])
     except UsageError as error:
         return _say(error, 2)
     except ProbrlError as error:

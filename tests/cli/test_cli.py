@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -191,6 +193,41 @@ def test_an_interrupted_run_is_kept(tmp_path, capsys, monkeypatch):
     assert json.loads((folder / "manifest.json").read_text())["timesteps"] == 32
     monkeypatch.undo()
     assert run(capsys, "resume", str(folder)) == (0, f"320 of 320 steps, kept in {folder}\n", "")
+
+
+PRESSED = """
+import signal, sys
+class Pressed:
+    def find_spec(self, name, *more):
+        if name == "torch":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Pressed())
+{start}
+"""
+STARTS = {
+    "script": ("sys.argv[0] = '/usr/bin/probrl'\nfrom probrl.cli import main", (130, "probrl: interrupted")),
+    "module": (
+        "import runpy\nsys.argv, sys.orig_argv = ['-m', 'list'], ['python', '-m', 'probrl', 'list']\n"
+        "runpy.run_module('probrl', run_name='__main__', alter_sys=False)",
+        (130, "probrl: interrupted"),
+    ),
+    "library": ("import probrl", (-signal.SIGINT, "KeyboardInterrupt")),  # a script's own affair
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_ctrl_c_while_it_is_imported(name):
+    start, (code, last) = STARTS[name]
+    done = subprocess.run([sys.executable, "-c", PRESSED.format(start=start)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (code, last)
+    assert len(done.stderr.splitlines()) == 1 or name == "library"
+
+
+def test_the_module_is_the_script():
+    for words in (["--version"], ["trian"]):
+        done = subprocess.run([sys.executable, "-m", "probrl", *words], capture_output=True, text=True)
+        assert done.returncode == (0 if words == ["--version"] else 2)
+        assert (done.stdout or done.stderr).startswith("probrl")
 
 
 def test_formulas_are_left_to_python():
