@@ -14,6 +14,7 @@ from probrl.errors import ExpressionError
 from probrl.networks.cnn import cnn
 from probrl.networks.joining import Chain, Flat, Joined, OneHot
 from probrl.networks.mlp import mlp
+from probrl.networks.tanh import Tanh
 
 FEATURES = 512  # of a picture
 
@@ -72,7 +73,7 @@ def default_encoder(spaces: Any, hidden: Sequence[int] = (64, 64), name: str = r
     elif not hidden:
         raise ExpressionError("a shared encoder has the layers 'hidden', and there is none: write hidden=(64,)")
     else:
-        network = Chain(perceiving(seen, hidden[:-1], hidden[-1], last_gain=math.sqrt(2)), nn.Tanh())
+        network = Chain(perceiving(seen, hidden[:-1], hidden[-1], last_gain=math.sqrt(2)), Tanh())
     return Deterministic("e | s", network, name=name, rank=1)
 
 

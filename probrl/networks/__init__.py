@@ -6,6 +6,7 @@ from probrl.networks.joining import Chain, Flat, Joined, OneHot
 from probrl.networks.joint import Joint
 from probrl.networks.mlp import MLP, mlp
 from probrl.networks.mlp_resnet import MLPResNet
+from probrl.networks.tanh import Tanh
 from probrl.networks.temporal_spatial import TemporalSpatialResidualNet
 from probrl.networks.time_encoders import FourierTime, LearnedTime, SinusoidalTime
 from probrl.networks.time_mlp import TimeMLP
@@ -26,6 +27,7 @@ __all__ = [
     "MLPResNet",
     "OneHot",
     "SinusoidalTime",
+    "Tanh",
     "TemporalSpatialResidualNet",
     "TimeMLP",
     "TimedNetwork",

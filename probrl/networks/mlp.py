@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from probrl.errors import DataError
+from probrl.networks.tanh import Tanh
 
 
 class MLP(nn.Sequential):
@@ -59,7 +60,7 @@ class MLP(nn.Sequential):
 
 def mlp(
     *sizes: int,
-    activation: Callable[[], nn.Module] = nn.Tanh,
+    activation: Callable[[], nn.Module] = Tanh,
     last_gain: float = 1.0,
 ) -> MLP:
     r"""A multi-layer perceptron with orthogonal weights and zero biases.

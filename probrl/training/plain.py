@@ -13,6 +13,7 @@ from torch.nn.modules import module as registry
 from probrl.distributions.outputs import FreeScale, Split
 from probrl.networks.joining import Chain
 from probrl.networks.mlp import MLP
+from probrl.networks.tanh import Tanh
 
 Array = np.ndarray[Any, Any]
 Call = Callable[[Array], Any]
@@ -140,6 +141,7 @@ def _sigmoid(x: Array, out: Array) -> None:
 
 ACTIVATIONS: dict[type[nn.Module], Callable[[Array, Array], Any]] = {
     nn.Tanh: np.tanh,
+    Tanh: np.tanh,
     nn.ReLU: _relu,
     nn.SiLU: _silu,
     nn.Sigmoid: _sigmoid,
