@@ -250,13 +250,17 @@ def _first(column: Any) -> Tensor:
 
 
 def _averages(metrics: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
-    """Of each metric the mean over the minibatches, all of one length at once; of what is per row, the last."""
+    """Of each metric the mean over the minibatches; of what is per row, the last."""
     found = {name: values[-1] for name, values in metrics.items()}
     lengths: dict[tuple[int, torch.device], list[str]] = {}
     for name, values in metrics.items():
         if len(values) > 1 and not values[-1].dim():
             lengths.setdefault((len(values), values[-1].device), []).append(name)
-    for (length, _), names in lengths.items():
+    for (length, device), names in lengths.items():
+        if device.type == "cpu":  # where reading waits for nothing, Python's numbers cost a tenth of torch's operations
+            means = [sum(v.item() for v in metrics[name]) / length for name in names]
+            found.update(zip(names, torch.tensor(means, dtype=torch.float32).unbind(), strict=True))
+            continue
         scalars = torch.stack([v.to(torch.float32) for name in names for v in metrics[name]])
         found.update(zip(names, scalars.view(-1, length).mean(1).unbind(), strict=True))
     return found
