@@ -13,7 +13,7 @@ from probrl.training.acting import chooser, sampler
 from probrl.training.catalogue import check_hyper_parameters, own_parts
 from probrl.training.declared import Declared
 from probrl.training.evaluation import Evaluation, play, summarise
-from probrl.training.fitting import check_actor
+from probrl.training.fitting import check_actor, check_by_trying
 from probrl.training.kept import fill
 from probrl.training.normalization import Normalization
 from probrl.training.observing import one_or_many, to_tensors
@@ -71,6 +71,8 @@ class Agent(Declared, Stored):
         self._generator = torch.Generator(self.settings.device).manual_seed(self.settings.seed)
         self._choose: Callable[..., Any] | None = None
         self._sample: Callable[..., Any] | None = None
+        if {"actor", "critic"} & set(self.parts):
+            check_by_trying(self)
 
     # --- what it is --------------------------------------------------------------------------------------------
     def __repr__(self) -> str:

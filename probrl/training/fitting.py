@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from probrl.distributions import Categorical
-from probrl.envs import Spaces
-from probrl.errors import DataError
+from probrl.envs import Choices, Entries, Seen, Spaces
+from probrl.errors import DataError, ProbrlError
+from probrl.expr.operators import symbols
+from probrl.training.acting import sampler
+from probrl.training.measured import at_rest
+from probrl.training.observing import to_tensors
+
+if TYPE_CHECKING:
+    from probrl.training.agent import Agent
+
+ROWS = 2  # of observations that parts of the user's own are tried on
 
 _TAKES = {
     0: "one whole number per step, as pr.Categorical gives",
@@ -22,6 +34,11 @@ def check_actor(actor: Any, spaces: Spaces) -> None:
     Errors:
         DataError naming the policy and the action space.
     """
+    drawn = list(getattr(actor, "var", ["a"]))
+    if drawn != ["a"]:
+        raise DataError(
+            f"the actor {getattr(actor, 'notation', actor)} draws {', '.join(drawn)}: what is done is called a, as in 'a | s'"
+        )
     rank, needed = getattr(actor, "rank", None), len(spaces.action.drawn)
     if not isinstance(rank, int):
         return
@@ -33,6 +50,53 @@ def check_actor(actor: Any, spaces: Spaces) -> None:
         f"the actor {getattr(actor, 'notation', actor)} draws {kind}, and the action space {_named(spaces)} takes "
         f"{_TAKES[needed]}"
     )
+
+
+def check_by_trying(agent: Agent) -> None:
+    """Lets parts of the user's own say something of two observations, before anything is played.
+
+    Weights and random streams are left as they are.
+
+    Errors:
+        DataError naming the part, what it was handed and what is wrong with that, or with what it gives.
+    """
+    networks = [net for net in agent.networks().values() if not _waits(net)]
+    if len(networks) < len(agent.networks()):
+        return  # lazy layers take their sizes from what they see first
+    device, seen = agent.settings.device, agent.spaces.observation
+    rows = to_tensors(seen, _observations(seen), device)
+    own, see = torch.Generator(device).manual_seed(0), agent.normalization.observe
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), at_rest(nn.ModuleList(networks)):
+        act = sampler(agent.actor, own, agent.encoder, see)
+        _tried("actor", agent.actor, agent.spaces.action.drawn, agent, lambda: act(rows)[0])
+        if hasattr(agent.critic, "var"):  # a critic is asked as a formula
+            s = symbols("s")
+            value = agent.critic(s if agent.encoder is None else agent.encoder(s))
+            _tried("critic", agent.critic, (), agent, lambda: value({"s": rows if see is None else see(rows)}))
+
+
+def _observations(seen: Seen) -> Any:
+    """Zeros, or the first of the classes."""
+    if isinstance(seen, Entries):
+        return {name: _observations(part) for name, part in seen.entries}
+    first = np.array(seen.start).reshape(seen.shape) if isinstance(seen, Choices) else 0
+    return np.zeros((ROWS, *seen.shape), seen.dtype) + first
+
+
+def _waits(network: nn.Module) -> bool:
+    return any(isinstance(p, nn.parameter.UninitializedParameter) for p in network.parameters())
+
+
+def _tried(part: str, whose: Any, shape: tuple[int, ...], agent: Agent, call: Callable[[], Tensor]) -> None:
+    name, seen = getattr(whose, "notation", whose), agent.spaces.observation.shape
+    says = "draws no action" if part == "actor" else "says no one number"
+    wrong = f"the {part} {name} {says} for each of {ROWS} observations {seen}"
+    try:
+        found = tuple(call().shape)
+    except (ProbrlError, ValueError, RuntimeError, TypeError, IndexError, KeyError) as error:
+        raise DataError(f"{wrong}: {' '.join(str(error).split())}") from error
+    if found != (ROWS, *shape):
+        raise DataError(f"{wrong}: what it gives has the shape {found}, and {(ROWS, *shape)} is due")
 
 
 def _check_choices(actor: Any, spaces: Spaces) -> None:

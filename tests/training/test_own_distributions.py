@@ -158,3 +158,43 @@ def test_an_encoder_of_ones_own(tmp_path):
 def test_what_is_no_encoder_is_refused(wrong):
     with pytest.raises(ProbrlError, match=r"pr\.Deterministic\('e \| s', network, rank=1\)"):
         pr.PPO(Echo, shared_encoder=wrong, **SMALL)
+
+
+class TwoNumbers(nn.Module):
+    """A network of which nobody can say before it is asked what it gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(4, 2)
+
+    def forward(self, s):
+        return self.line(s)
+
+
+MISFITS = {
+    "two values": (lambda: {"critic": pr.Deterministic("v | s", pr.mlp(4, 8, 2))}, r"the critic f says no one number"),
+    "two of a kind": (lambda: {"critic": pr.Deterministic("v | s", TwoNumbers())}, r"the critic f says no one number"),
+    "other inputs": (lambda: {"critic": pr.Deterministic("v | s", pr.mlp(5, 1))}, r"observations \(4,\): the network"),
+    "blind actor": (lambda: {"actor": pr.Categorical("a | s", pr.mlp(3, 2))}, r"the actor p draws no action for each"),
+    "other name": (lambda: {"actor": pr.Categorical("u | s", pr.mlp(4, 2))}, r"draws u: what is done is called a"),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_cannot_be_learned_with_is_refused_when_the_agent_is_made(name):
+    parts, message = MISFITS[name]
+    with pytest.raises(ProbrlError, match=message):
+        pr.PPO("CartPole-v1", **parts(), **SMALL)
+
+
+def test_trying_parts_leaves_them_and_random_streams_as_they_were():
+    network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    torch.manual_seed(3)
+    following = torch.rand(2)
+    torch.manual_seed(3)
+    agent = pr.PPO("CartPole-v1", critic=pr.Deterministic("v | s", network), **SMALL)
+    assert torch.equal(torch.rand(2), following) and all(m.training for m in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    plain = pr.PPO("CartPole-v1", **SMALL)
+    assert torch.equal(agent._generator.get_state(), plain._generator.get_state())
