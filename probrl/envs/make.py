@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import VectorEnv
 
+from probrl.envs.choices import quicker
 from probrl.envs.copies import Wrapping, copies, name_of
 from probrl.envs.vector import Environments
 from probrl.errors import EnvironmentError, MissingExtraError
@@ -127,7 +128,7 @@ def _from_id(
                 if wrappers:
                     raise EnvironmentError("wrappers go around single copies: write vectorization='sync' or 'async'")
             if native and not wrappers and vectorization in ("auto", "native"):
-                return gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs)
+                return quicker(gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs))
             one = partial(gymnasium.make, spec, disable_env_checker=True, **kwargs)
             return copies(one, num_envs, vectorization, wrappers, name)[0]
     except EnvironmentError:

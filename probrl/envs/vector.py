@@ -163,7 +163,7 @@ class Environments:
         self.steps += 1
         self.episodes.add(reward)
         ended = terminated | truncated
-        ends = np.count_nonzero(ended) > 0  # a tenth of the time of ended.any(), at every step
+        ends = bool(np.count_nonzero(ended))  # a tenth of the time of ended.any(), at every step
         if not (ends or self._any_over):
             return Transition(observation, reward, observation, terminated, truncated, self._all_valid, True)
         next_observation, valid = observation, self._all_valid

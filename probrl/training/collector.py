@@ -77,8 +77,9 @@ class Collector:
         observe, record = rollout.observe_array, rollout.record
         for _ in range(rollout.steps):
             action = act(observe(observation))
-            observation, *rest = step(action)
-            record(action, None, *rest)
+            taken = step(action)
+            observation = taken.observation
+            record(action, None, *taken[1:])
         assert isinstance(self.act, Acting)
         rollout.put_log_probs(self.act.rest()[0])
         return observation
@@ -94,8 +95,9 @@ class Collector:
             if not on_cpu:
                 action, log_prob = action.cpu(), log_prob.cpu()
             done = action.numpy()
-            observation, *rest = step(done)
-            rollout.record(done, log_prob.numpy(), *rest)
+            taken = step(done)
+            observation = taken.observation
+            rollout.record(done, log_prob.numpy(), *taken[1:])
         return observation
 
     def _step(self, action: Array) -> Transition:

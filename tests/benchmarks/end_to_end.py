@@ -122,8 +122,7 @@ def parts(backend: str, rounds: int) -> None:
     }
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(8 * rounds):
-        for name, call in calls.items():
-            call()  # each in the state in which it leaves the machine's caches
+        for name, call in calls.items():  # in turns, so that each finds the machine's caches as the others left them
             start = CLOCK[0]()
             call()
             samples[name].append(CLOCK[0]() - start)
