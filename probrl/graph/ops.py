@@ -127,8 +127,10 @@ def linear_recursion(a, b, init, dim, reverse):
     while step < length:
         rest = length - step
         later = a.narrow(dim, step, rest)
-        b = torch.cat([b.narrow(dim, 0, step), b.narrow(dim, step, rest) + later * b.narrow(dim, 0, rest)], dim)
-        a = torch.cat([a.narrow(dim, 0, step), later * a.narrow(dim, 0, rest)], dim)
+        reached = torch.addcmul(b.narrow(dim, step, rest), later, b.narrow(dim, 0, rest))
+        b = torch.cat([b.narrow(dim, 0, step), reached], dim)
+        if 2 * step < length:
+            a = torch.cat([a.narrow(dim, 0, step), later * a.narrow(dim, 0, rest)], dim)
         step *= 2
     return b.flip(dim) if reverse else b
 
