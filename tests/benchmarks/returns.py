@@ -75,7 +75,7 @@ def ours(env: str, seed: int, steps: int, given: dict[str, Any]) -> dict[str, An
     return {**thinned(curve), "seconds": round(seconds, 1), **evaluated(agent.evaluate(EPISODES).returns)}
 
 
-def theirs(env: str, seed: int, steps: int, given: dict[str, Any]) -> dict[str, Any]:
+def theirs(env: str, seed: int, steps: int, given: dict[str, Any], algorithm: str = "PPO") -> dict[str, Any]:
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.evaluation import evaluate_policy
@@ -94,7 +94,7 @@ def theirs(env: str, seed: int, steps: int, given: dict[str, Any]) -> dict[str, 
     passed = {k: v for k, v in given.items() if k not in ("steps", "annealed", "num_envs")}
     if given.get("annealed"):
         passed |= {name: sb3.falling(given[name]) for name in ("learning_rate", "clip_range")}
-    model = sb3.model("PPO", env, given["num_envs"], seed, **passed)
+    model = sb3.model(algorithm, env, given["num_envs"], seed, **passed)
     start = time.process_time()
     model.learn(steps, callback=Curve())
     seconds = time.process_time() - start
