@@ -84,11 +84,11 @@ class GRPO:
         if self.num_envs < 2:
             raise DataError("GRPO compares environments with each other, and there is one: write num_envs=16, say")
         pi = actor if actor is not None else default_actor(spaces, self.hidden)
-        s, a, r, ended, valid = symbols("s a r ended valid", axes=Axis("time", mask="valid"))
+        s, a, r, ended = symbols("s a r ended", axes=Axis("time", mask="valid"))
         gamma, beta = amount("gamma", self.gamma), amount("beta", self.kl_coef)
         eps = annealed(self.clip_coef, self.anneal_clip, "epsilon")
 
-        prepare = Prepare(A=group_advantage(reward_to_go(r, ended, gamma), valid))
+        prepare = Prepare(A=group_advantage(reward_to_go(r, ended, gamma)))
         A = prepare["A"]
         log_ratio = (pi(s).log_prob(a) - pi.behavior(s).log_prob(a)).named(
             "log_ratio", "mean logarithm of the probability ratio; slightly below 0"

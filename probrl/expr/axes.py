@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 class Axis:
     """A named dimension; an axis of the data may own a mask column that says which of its rows count.
 
-    ``pr.Axis("time", mask="valid")`` makes every mean, sum, standard deviation and recursion over ``time`` skip
-    the rows whose ``valid`` entry is false.
+    ``pr.Axis("time", mask="valid")`` makes every mean, sum, least, greatest, standard deviation and recursion of what has
+    this axis skip the rows whose ``valid`` entry is false, also along ``batch``: the mask has an entry for every row.
 
     Args:
         name: how the axis is called.

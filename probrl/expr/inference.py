@@ -6,7 +6,7 @@ from functools import singledispatch
 
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
-from probrl.expr.axes import Axis, index_axis
+from probrl.expr.axes import Axis, batch_of, index_axis
 from probrl.expr.base import Expr, install_inference
 from probrl.expr.types import Type, describe, join, pointwise
 
@@ -108,10 +108,23 @@ def _(node: n.Reduce) -> Type:
             raise ExpressionError(
                 f"{describe(node.x)} has no data axis left: pr.{node.op} over the data was taken already"
             )
+        _masks_are_there(node)
         return Type((), t.rank)
     for name in node.over:
         _axis_of(node, node.x, name, f"take the {node.op} over")
+    _masks_are_there(node)
     return Type(tuple(a for a in t.axes if a.name not in node.over), t.rank)
+
+
+def _masks_are_there(node: n.Reduce) -> None:
+    """Refuses a reduction of rows that count by a mask which differs along an axis that has been reduced before."""
+    for axis in node.counted:
+        batch = batch_of(axis.source).name
+        if batch not in node.x.type.names:
+            raise ExpressionError(
+                f"{describe(node.x)} has '{axis.name}' and no longer '{batch}', along which the mask '{axis.mask}' differs: "
+                f"reduce '{axis.name}' first, or both at once, as in x.{node.op}('{batch}', '{axis.name}')"
+            )
 
 
 @infer.register

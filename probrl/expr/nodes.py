@@ -131,15 +131,26 @@ class Where(Expr):
 
 
 class Reduce(Expr):
-    """sum, mean, min or max over named index axes (a tuple), over the "data" or over the "event".
+    """sum, mean, min or max over named axes (a tuple), over the "data" or over the "event".
 
-    Over the data, masked rows do not count.
+    Along an axis of the data, rows that a mask marks do not count, also where another axis owns the mask.
     """
 
     __slots__ = fields = ("op", "x", "over")
     op: str
     x: Expr
     over: tuple[str, ...] | str
+
+    @property
+    def counted(self) -> tuple[Axis, ...]:
+        """The axes whose masks say which rows count."""
+        if self.over == "event":
+            return ()
+        data = self.x.type.data
+        along = data if self.over == "data" else tuple(a for a in data if a.name in self.over)
+        # a mask is a column: it differs along every axis of the data that has none of its own
+        free = {a.source for a in along if a.mask is None}
+        return tuple(a for a in data if a.mask is not None and (a in along or a.source in free))
 
 
 class Arg(Expr):

@@ -7,12 +7,12 @@ from probrl.expr.operators import maximum, sqrt
 SPREAD = 1e-4  # added to the std: where a whole group earned the same, rounding is not to look like an advantage
 
 
-def group_advantage(outcome: Any, present: Any, over: str = "batch") -> Any:
+def group_advantage(outcome: Any, present: Any = None, over: str = "batch") -> Any:
     """What each of a group earned, standardised over the group: (G - mean G) / (std G + 1e-4), population std.
 
     Args:
-        outcome: what was earned, with the axis.
-        present: whether the entry is one of the group; others stand in no mean.
+        outcome: what was earned, with the axis; rows that a mask marks stand in no mean.
+        present: whether the entry is one of the group, where no mask says so; others stand in no mean.
         over: the axis of the group.
 
     Source: Shao et al. 2024 (DeepSeekMath), section 4.1.
@@ -24,6 +24,9 @@ def group_advantage(outcome: Any, present: Any, over: str = "batch") -> Any:
         >>> pr.group_advantage(G, present)(batch)[:2]
         tensor([-0.9999,  0.9999])
     """
+    if present is None:
+        centred = (outcome - outcome.mean(over)).named("d")
+        return centred / (sqrt((centred**2).mean(over)) + SPREAD)
     size = maximum(present.sum(over), 1).named("n")
     centred = (outcome - (present * outcome).sum(over) / size).named("d")
     return centred / (sqrt((present * centred**2).sum(over) / size) + SPREAD)

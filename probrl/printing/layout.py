@@ -179,11 +179,11 @@ def _(node: n.Reduce, desk: Desk) -> b.Box:
         with desk.coordinate(letter):
             return b.Big(node.op, letter, desk.box(node.x))
     if node.over == "data":
-        return b.Big(node.op, desk.data_of(node.x), desk.box(node.x), desk.mask_of(node.x))
-    under = [desk.index(node.x.type.axis(name)) for name in node.over]
-    return b.Big(
-        node.op, Spelled(", ".join(u.latex for u in under), ", ".join(u.text for u in under)), desk.box(node.x)
-    )
+        return b.Big(node.op, desk.data_of(node.x), desk.box(node.x), desk.mask_of(node.counted))
+    axes = [node.x.type.axis(name) for name in node.over]
+    under = [desk.index(axis) for axis in axes]
+    along = Spelled(", ".join(u.latex for u in under), ", ".join(u.text for u in under))
+    return b.Big(node.op, along, desk.box(node.x), desk.mask_of(node.counted))
 
 
 @lay.register(n.Arg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -187,9 +187,9 @@ class Scope:
         self.legend.data(name, self.data, x)
         return Spelled(name.latex, name.text)
 
-    def mask_of(self, x: Expr) -> b.Box | None:
-        """The product of the masks of the data axes, or None when every row counts."""
-        masks = [(a, a.mask) for a in x.type.data if a.mask]
+    def mask_of(self, axes: Sequence[Axis]) -> b.Box | None:
+        """The product of the masks of axes that are reduced, or None when every row counts."""
+        masks = [(a, a.mask) for a in axes if a.mask]
         factors: list[b.Box] = [self.mask(axis, mask) for axis, mask in masks if mask]
         return None if not factors else factors[0] if len(factors) == 1 else b.Product(tuple(factors))
 

@@ -293,7 +293,10 @@ class Interpreter:
             ]
             return Named(v.names, torch.stack(rows).reshape(v.data.shape[: len(v.names)]))
         over = [a for a in x.x.type.axes if (a.data if x.over == "data" else a.name in x.over)]
-        masks = [m for m in (self.mask(a, scope) for a in over) if m is not None]
+        # a mask has a value for every row of the data, so it counts along every axis of the data that has no mask itself
+        rows = {a.source for a in over if a.data and a.mask is None}
+        owners = [a for a in x.x.type.axes if a in over or (a.data and a.mask is not None and a.source in rows)]
+        masks = [m for m in (self.mask(a, scope) for a in owners) if m is not None]
         gone = tuple(a.name for a in over)
         kept = tuple(m for m in v.names if m not in gone)
         names = (*kept, *gone, *(m for mask in masks for m in mask.names if m not in kept and m not in gone))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import probrl as pr
+from probrl.errors import ExpressionError
 
 TIME = pr.Axis("time", mask="valid")
 FORMULAS = {
@@ -18,6 +19,7 @@ FORMULAS = {
     "ratio of exponentials": lambda x, y: pr.exp(1 / x) / pr.exp(y),
     "standardized": lambda x, y: pr.standardize(pr.log(x)) * y,
     "reduced along time": lambda x, y: pr.log(x).mean("time") * y,
+    "reduced along batch": lambda x, y: (pr.log(x) - pr.log(x).mean("batch")) * y,
     "recursion": lambda x, y: pr.recursion(lambda z: pr.tanh(z + pr.log(x)) * y, init=0, over="time", reverse=True),
     "affine recursion": lambda x, y: pr.recursion(lambda z: 0.5 * z + pr.log(x) * y, init=0, over="time"),
 }
@@ -65,3 +67,25 @@ def _held(w):
     from probrl.graph.cells import tensor_of
 
     return [tensor_of(w.cell)]
+
+
+@pytest.mark.parametrize("op", ["sum", "mean", "min", "max"])
+def test_along_any_axis_of_the_data_only_rows_that_count_are_reduced_and_the_page_says_so(op):
+    x = pr.symbols("x", axes=TIME)
+    torch.manual_seed(1)
+    values, valid = torch.randn(5, 4), torch.rand(5, 4) < 0.6
+    valid[0], valid[:, 0] = True, True
+    for axis, dim in (("time", 1), ("batch", 0)):
+        formula = getattr(x, op)(axis)
+        rows = [values.select(1 - dim, i)[valid.select(1 - dim, i)] for i in range(values.shape[1 - dim])]
+        expected = torch.stack([getattr(torch, {"min": "amin", "max": "amax"}.get(op, op))(row) for row in rows])
+        torch.testing.assert_close(formula({"x": values, "valid": valid}), expected)
+        assert ": m" in formula.text().splitlines()[0]
+
+
+def test_a_mask_that_has_been_reduced_away_is_missed_by_name():
+    x = pr.symbols("x", axes=TIME)
+    for reduce in (lambda y: y.mean("time"), pr.mean):
+        with pytest.raises(ExpressionError, match=r"has 'time' and no longer 'batch'.*x\.mean\('batch', 'time'\)"):
+            reduce(x.mean("batch"))
+    assert x.mean("batch", "time").type.axes == () == x.mean("time").mean("batch").type.axes

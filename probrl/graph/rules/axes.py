@@ -26,7 +26,7 @@ def _(node: n.Reduce, to: Lowering) -> Value:
     if node.over == "data":
         return _over_data(node, x, to)
     dims = tuple(x.axes.index(a) for a in node.over)
-    mask = to.mask(a for a in node.x.type.axes if a.name in node.over)
+    mask = to.mask(node.counted)
     return Value(_masked(node.op, x, mask, dims, to), tuple(a for a in x.axes if a not in node.over), x.rank)
 
 
@@ -52,7 +52,7 @@ def _over_data(node: n.Reduce, x: Value, to: Lowering) -> Value:
         raise ExpressionError(
             f"{show(node)}: a reduction over the data inside the recursion over '{to.drop}' would read other indices"
         )
-    return Value(_masked(node.op, x, to.mask(node.x.type.data), tuple(range(len(x.axes))), to), (), x.rank)
+    return Value(_masked(node.op, x, to.mask(node.counted), tuple(range(len(x.axes))), to), (), x.rank)
 
 
 @rule.register
