@@ -95,7 +95,8 @@ class Builder:
             elif isinstance(step, Report):
                 found.append(Reporting({k: settled(v) for k, v in step.values.items()}, flat))
             elif isinstance(step, Polyak):
-                found.append(Moving(step.networks, step.role, step.tau))
+                rate = Function({"tau": settled(step.tau)}, flat) if isinstance(step.tau, Expr) else None
+                found.append(Moving(step.networks, step.role, None if rate else step.tau, rate))
             elif isinstance(step, Snapshot):
                 found.append(Moving(step.networks, step.role, None))
             elif isinstance(step, Assign):

@@ -32,16 +32,27 @@ class Move(Step):
 
 
 class Polyak(Move):
-    """The copy moves a share ``tau`` of the way to the live parameters: bar theta <- (1 - tau) bar theta + tau theta."""
+    """The copy moves a share ``tau`` of the way to the live parameters: bar theta <- (1 - tau) bar theta + tau theta.
+
+    Args:
+        view: the role that moves, as in ``Q.target``.
+        tau: a number in (0, 1], or a formula of one number; where that is not finite, the copy stays.
+    """
 
     allowed = ("target", "ema")
 
-    def __init__(self, view: Any, tau: float = 0.005):
+    def __init__(self, view: Any, tau: Any = 0.005):
         super().__init__(view)
         self.tau = tau.value if isinstance(tau, n.Number) else tau
-        if isinstance(self.tau, bool) or not isinstance(self.tau, (int, float)) or not 0 < self.tau <= 1:
-            shown = show(tau) if isinstance(tau, Expr) else repr(tau)
-            raise ExpressionError(f"pr.Polyak(..., tau={shown}): a number, the share in (0, 1], as in tau=0.005")
+        if isinstance(self.tau, Expr):
+            checks.is_number(self.tau, "pr.Polyak(tau=...)")
+        elif isinstance(self.tau, bool) or not isinstance(self.tau, (int, float)) or not 0 < self.tau <= 1:
+            raise ExpressionError(
+                f"pr.Polyak(..., tau={tau!r}): the share is a number in (0, 1], as in tau=0.005, or a formula of one"
+            )
+
+    def expressions(self) -> dict[str, Expr]:
+        return {"tau": self.tau} if isinstance(self.tau, Expr) else {}
 
 
 class Snapshot(Move):

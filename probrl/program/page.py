@@ -132,13 +132,17 @@ def _(step: Every, to: Writer) -> None:
 
 @write.register
 def _(step: Polyak, to: Writer) -> None:
+    tau = to.program.settled(step.tau)
+
+    def mixed(live: Paper, copy: Paper) -> Paper:
+        def box(desk: Desk) -> b.Box:
+            kept, taken = (desk.box(x) if isinstance(x, Expr) else b.Literal(x) for x in (1 - tau, tau))
+            return b.Sum((b.Product((kept, copy(desk))), b.Product((taken, live(desk)))))
+
+        return box
+
     for live, copy in pairs(step):
-        kept, taken = b.Literal(1 - step.tau), b.Literal(step.tau)
-        to.page.row(
-            lambda desk, c=copy, v=live, k=kept, t=taken: b.Sum((b.Product((k, c(desk))), b.Product((t, v(desk))))),
-            copy,
-            BECOMES,
-        )
+        to.page.row(mixed(live, copy), copy, BECOMES, data=to.data)
 
 
 @write.register

@@ -21,19 +21,24 @@ from probrl.graph.traced import TracedDescent
 
 @dataclass
 class Moving:
-    """A copy that follows its live tensors: all the way (tau None) or a share of it."""
+    """A copy that follows its live tensors: all the way (tau None) or a share of it, a number or what a graph says."""
 
     networks: Sequence[Network]
     role: str
     tau: float | None
+    function: Function | None = None
 
     def run(self) -> None:
-        """Moves, eagerly."""
+        """Moves, eagerly, by a number."""
         for net in self.networks:
             snapshot(net, self.role) if self.tau is None else polyak(net, self.role, self.tau)
 
-    def trace(self, stopped: Tensor | None) -> None:
+    def trace(self, bound: Mapping[str, Any], stopped: Tensor | None) -> None:
         """Moves without a decision of the host, inside a compiled function; not where ``stopped`` is 1."""
+        share: Any = self.tau
+        if self.function is not None:
+            share = torch.as_tensor(self.function._forward(**self.function.networks(), **bound)[0])
+            share = torch.where(torch.isfinite(share), share, 0.0)
         for net in self.networks:
             live, copies = net.tensors(), net.tensors(self.role)
             seen: set[int] = set()
@@ -42,7 +47,8 @@ class Moving:
                     continue
                 seen.add(id(copy))
                 value = live[name].detach()
-                new = value if self.tau is None or not copy.is_floating_point() else copy + self.tau * (value - copy)
+                whole = share is None or not copy.is_floating_point()
+                new = value if whole else copy + (share * (value - copy)).to(copy.dtype)
                 copy.copy_(new if stopped is None else torch.where(stopped == 0, new, copy))
 
 
@@ -174,7 +180,8 @@ class Unit:
 
 def _act(action: Any, bound: Mapping[str, Any], found: dict[str, Any], stopped: Tensor | None) -> None:
     if isinstance(action, Moving):
-        action.run() if stopped is None and not torch.compiler.is_compiling() else action.trace(stopped)
+        by_number = action.function is None and stopped is None and not torch.compiler.is_compiling()
+        action.run() if by_number else action.trace(bound, stopped)
     elif isinstance(action, Setting):
         action.run(bound, stopped)
     else:

@@ -573,9 +573,16 @@ CORPUS = [
     ),
     Wrong(
         "an amount that is no number",
+        lambda x: pr.Polyak(x.V.target, tau=0.01 * x.A),
         lambda x: pr.Polyak(x.V.target, tau=0.01 * (1 - pr.progress)),
-        lambda x: pr.Polyak(x.V.target, tau=0.01),
-        ("0.01 (1 - progress)",),
+        ("0.01 A",),
+        ("pr.Polyak(tau=...)", "pr.mean(...)"),
+    ),
+    Wrong(
+        "an amount that is no number",
+        lambda x: pr.Polyak(x.V.target, tau=1.5),
+        lambda x: pr.Polyak(x.V.target, tau=1.0),
+        ("1.5",),
         ("tau=0.005",),
     ),
     Wrong(

@@ -182,6 +182,27 @@ def test_copies_move_by_their_rule(backend):
             )
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_share_of_a_copy_may_be_a_formula(backend):
+    torch.manual_seed(0)
+    f, m = line(), pr.state("m")
+    loss = pr.mean((f(x) - y) ** 2 + 0 * f.target(x))
+    share = pr.where(m < 2, 0.5 * pr.progress, pr.log(-m))  # of no number, the copy stays
+    program = pr.Program(
+        pr.Minimize(loss, wrt=f, optimizer=pr.SGD(0.1)), pr.Assign(m, m + 1), pr.Polyak(f.target, tau=share)
+    )
+    update = program.compile(backend=backend)
+    target = {f".{k}": v.clone() for k, v in f.net.state_dict().items()}
+    for progress, tau in ((0.5, 0.25), (0.8, 0.0), (1.0, 0.0)):
+        update.progress = progress
+        update(data())
+        live = tensors({"": f.net})
+        target = {k: v + tau * (live[k] - v) for k, v in target.items()}
+        for name, copy in f.handle.copies["target"].items():
+            torch.testing.assert_close(copy, target[f".{name}"])
+    assert "parameters of[f̄] ← (1 - where(m < 2, 0.5 progress, log(-m)))" in program.text()
+
+
 def test_roles_register_nothing():
     f = line()
     before = (list(dict(f.named_parameters())), list(f.state_dict()))
