@@ -15,7 +15,7 @@ from probrl.solvers import RK4, Scheme, Solver, own_times
 from probrl.solvers.schedule import values
 
 MARGIN = 1e-3  # how far from an end a solver stays where its numbers grow beyond every bound
-NEAR = 1e-5  # how close to data a likelihood goes
+CLOSER = 100  # by how much closer to data a likelihood goes, because it asks about data without noise
 TOO_LARGE = 1e8
 
 
@@ -48,7 +48,7 @@ class Solving:
 
     def likelihood_of(self, solver: Any, grid: Any) -> tuple[Solver, tuple[float, ...]]:
         """The solver of a log-probability, and its times, from data to noise."""
-        found = RK4(20, grid="quadratic") if solver is None else self.solver_of(solver)
+        found = self._usual_likelihood if solver is None else self.solver_of(solver)
         if found.stochastic or found.target != "velocity":
             raise ExpressionError(
                 f"{self.notation}.log_prob(solver={found.said}): a likelihood goes along the velocity; write a Runge-Kutta "
@@ -56,8 +56,14 @@ class Solving:
             )
         if grid is not None:
             return found, tuple(own_times(grid))
-        first, last = self._ends(found, NEAR)
+        first, last = self._ends(found, self.nearest / CLOSER)
         return found, tuple(found.times(self.schedule, last, first))
+
+    @cached_property
+    def _usual_likelihood(self) -> Solver:
+        """Steps that are smaller near the data; where noise grows over orders of magnitude, steps of its size."""
+        wide = min(float(self.schedule.sigma(0.0)), float(self.schedule.alpha(1.0))) > 1 / TOO_LARGE
+        return RK4(40, grid="edm") if wide else RK4(20, grid="quadratic")
 
     @staticmethod
     def probes_of(divergence: Any) -> int:
@@ -83,8 +89,11 @@ class Solving:
         found = float(self.path.time_of(4.0))
         return min(MARGIN, found) if found > 0 else MARGIN  # a path that has noise at 0 may never get there
 
-    def _ends(self, solver: Solver, margin: float) -> tuple[float, float]:
-        for first, last in ((1.0, 0.0), (1.0, margin), (1 - margin, 0.0), (1 - margin, margin)):
+    def _ends(self, solver: Solver, near: float) -> tuple[float, float]:
+        """Both ends, or times near to them: the margin at the noise is one for samples and likelihoods, because it is where
+        the model begins, and what its network says is divided by the little of the data that is left there."""
+        far = 1 - MARGIN
+        for first, last in ((1.0, 0.0), (1.0, near), (far, 0.0), (far, near)):
             try:
                 with np.errstate(all="ignore"):
                     scheme = solver.scheme(self.schedule, solver.times(self.schedule, first, last))
@@ -97,7 +106,7 @@ class Solving:
             finite = all(np.isfinite(a).all() and (np.abs(a) < TOO_LARGE).all() for a in every)
             if finite and all(self._has_target(t) for t in asked):
                 return first, last
-        return 1 - margin, margin
+        return far, near
 
     @staticmethod
     def grid(times: tuple[float, ...]) -> np.ndarray[Any, Any]:

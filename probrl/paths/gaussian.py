@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from probrl.paths.constants import of_the_formulas
 from probrl.paths.derived import PREDICTIONS, Derivation
 from probrl.paths.inverse import bisected, closed
 from probrl.paths.page import Readable
-from probrl.paths.quantity import Formula, Quantity
+from probrl.paths.quantity import Formula, Quantity, beforehand
 from probrl.paths.rewriting import DA, DS, LETTERS, A, F, G, S
 
 LETTER_NAMES = {A: "alpha", S: "sigma", DA: "alpha_dot", DS: "sigma_dot", F: "drift", G: "diffusion"}
@@ -67,6 +67,7 @@ class GaussianPath(Readable):
         refuse_unless_a_path(formulas["alpha"], formulas["sigma"], values)
         self.sigma_data = sigma_data
         self.derivation = Derivation(formulas["alpha"], formulas["sigma"], values, sympy.Rational(str(sigma_data)))
+        self._kept: dict[tuple[Any, ...], str] = {}
         self._quantities: dict[Any, Quantity] = {}
         self._pairs: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._key = (formulas["alpha"], formulas["sigma"], self.constants, sigma_data)
@@ -91,39 +92,39 @@ class GaussianPath(Readable):
     # --- functions of time -------------------------------------------------------------------------------------
     def alpha(self, t: Any) -> Any:
         """How much of the data is in x_t."""
-        return self._named("alpha")(t)
+        return _of(self, "_named", "alpha")(t)
 
     def sigma(self, t: Any) -> Any:
         """The standard deviation of the noise in x_t."""
-        return self._named("sigma")(t)
+        return _of(self, "_named", "sigma")(t)
 
     def alpha_dot(self, t: Any) -> Any:
         """d alpha / dt."""
-        return self._named("alpha_dot")(t)
+        return _of(self, "_named", "alpha_dot")(t)
 
     def sigma_dot(self, t: Any) -> Any:
         """d sigma / dt."""
-        return self._named("sigma_dot")(t)
+        return _of(self, "_named", "sigma_dot")(t)
 
     def drift(self, t: Any) -> Any:
         """f = d ln alpha / dt, of dx = f x dt + g dW."""
-        return self._named("drift")(t)
+        return _of(self, "_named", "drift")(t)
 
     def diffusion(self, t: Any) -> Any:
         """g^2 = d sigma^2 / dt - 2 f sigma^2, of dx = f x dt + g dW; its root is the memoryless noise."""
-        return self._named("diffusion")(t)
+        return _of(self, "_named", "diffusion")(t)
 
     def half_log_snr(self, t: Any) -> Any:
         """l = ln(alpha / sigma), half the logarithm of the signal-to-noise ratio."""
-        return self._named("half_log_snr")(t)
+        return _of(self, "_named", "half_log_snr")(t)
 
     def half_log_snr_dot(self, t: Any) -> Any:
         """dl / dt, which is negative."""
-        return self._named("half_log_snr_dot")(t)
+        return _of(self, "_named", "half_log_snr_dot")(t)
 
     def time_of(self, half_log_snr: Any) -> Any:
         """The time at which the path has a given ``half_log_snr``: in closed form, else by bisection."""
-        return self._inverse(half_log_snr)
+        return _of(self, "_solved")(half_log_snr)
 
     def reverse_noise(self, t: Any, kind: Any = None) -> Any:
         """The square of the noise that a stochastic sampler adds per unit of time.
@@ -133,7 +134,7 @@ class GaussianPath(Readable):
             kind: None for the path's default, finite at t = 1: g^2, or g^2 alpha / (alpha + sigma) where g^2 is not;
                 "memoryless" for g^2; a number for that multiple of g^2; a sympy formula in t.
         """
-        return self._reverse_noise(kind)(t)
+        return _of(self, "_reverse_noise", kind)(t)
 
     def weight(self, t: Any, kind: str, over: str = "noise") -> Any:
         """w(t) of a squared prediction error.
@@ -144,10 +145,7 @@ class GaussianPath(Readable):
                 noise's error; "min_snr" for min(1, 5 / SNR) over it.
             over: the prediction whose error is weighted.
         """
-        _known("a weight", kind, WEIGHTS)
-        _known("a prediction", over, PREDICTIONS)
-        name = rf"w_{{\mathrm{{{kind.replace('_', '')}}}}}" if len(kind) > 1 else rf"w_{{{kind}}}"
-        return self._quantity(("weight", kind, over), name, lambda: self.derivation.weight(kind, over))(t)
+        return _of(self, "_weight", kind, over)(t)
 
     # --- what is predicted -------------------------------------------------------------------------------------
     def perturb(self, x: Any, noise: Any, t: Any) -> Any:
@@ -156,7 +154,8 @@ class GaussianPath(Readable):
 
     def target(self, prediction: str, x: Any, noise: Any, t: Any) -> Any:
         """What a network that predicts "score", "noise", "data", "velocity" or "F" should say of data and noise."""
-        return _combined(*self._pair("row", prediction), x, noise, t)
+        p, q = _of(self, "_pair", "row", prediction)
+        return _combined(p, q, x, noise, t)
 
     def convert(self, value: Any, x_t: Any, t: Any, *, source: str, target: str) -> Any:
         """One prediction as another, by the 2x2 solve from it and x_t."""
@@ -165,7 +164,8 @@ class GaussianPath(Readable):
     def conversion(self, source: str, target: str) -> tuple[Any, Any]:
         """The coefficients of x_t and of the source: functions of time, or the numbers -1, 0 and 1."""
         _known("a prediction", source, PREDICTIONS)
-        return self._pair(source, target)
+        found: tuple[Any, Any] = _of(self, "_pair", source, target)
+        return found
 
     def finite(self, source: str, target: str) -> tuple[bool, bool]:
         """Whether a conversion has a limit at t = 0, and at t = 1."""
@@ -191,6 +191,12 @@ class GaussianPath(Readable):
         below = SHORT[target] + ("" if source == "row" else " " + SHORT[source])
         name = f"{'ab'[i] if source != 'row' else 'pq'[i]}_{{{below}}}"
         return self._quantity(("coefficient", target, source, i), name, lambda: formula)
+
+    def _weight(self, kind: str, over: str) -> Quantity:
+        _known("a weight", kind, WEIGHTS)
+        _known("a prediction", over, PREDICTIONS)
+        name = rf"w_{{\mathrm{{{kind.replace('_', '')}}}}}" if len(kind) > 1 else rf"w_{{{kind}}}"
+        return self._quantity(("weight", kind, over), name, lambda: self.derivation.weight(kind, over))
 
     def _named(self, name: str) -> Quantity:
         return self._quantity(name, NAMES[name], lambda: self.derivation(name))
@@ -222,6 +228,9 @@ class GaussianPath(Readable):
             f"reverse noise {kind!r}: None for the default, 'memoryless', a multiple of g^2, or the square of the noise as a sympy formula in t"
         )
 
+    def _solved(self) -> Quantity:
+        return self._inverse
+
     @cached_property
     def _inverse(self) -> Quantity:
         formula = closed(self.derivation)
@@ -229,6 +238,22 @@ class GaussianPath(Readable):
             return Quantity(r"\ell^{-1}", self._formula(formula, "ell", "l"))
         log_snr, slope = self._named("half_log_snr"), self._named("half_log_snr_dot")
         return Quantity(r"\ell^{-1}", self._formula(F, "ell", "l"), lambda x: bisected(log_snr, slope, x))
+
+
+def _of(path: GaussianPath, what: str, *args: Any) -> Any:
+    """A function of time of a path, derived when it is first asked for; also by code that ``torch.compile`` traces."""
+    return getattr(path, _kept_as(path, what, *args))
+
+
+@beforehand
+def _kept_as(path: GaussianPath, what: str, *args: Any) -> str:
+    """The attribute that holds a function of time: an attribute, because tracers read those anew, and dictionaries once."""
+    key = (what, *((type(x), x if isinstance(x, Hashable) else repr(x)) for x in args))
+    if key not in path._kept:
+        found, name = getattr(path, what)(*args), f"_kept_{len(path._kept)}"
+        setattr(path, name, found)
+        path._kept[key] = name
+    return path._kept[key]
 
 
 def _known(what: str, given: Any, known: tuple[str, ...]) -> None:

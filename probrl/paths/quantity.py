@@ -21,6 +21,16 @@ from probrl.symbolic import from_sympy
 _KEPT = 8192  # values at numbers that are remembered: time grids are used again and again
 
 
+def beforehand(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that ``torch.compile`` runs while it traces, so that what sympy derives is no part of the graph.
+
+    It returns a bool or a string, and leaves what it made where the traced code finds it. The mark is that of
+    ``torch.compiler.assume_constant_result``, which would import the compiler for a second.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
 @dataclass(frozen=True)
 class Formula:
     """A sympy formula as a function of one expression; equal ones are equal, so that equal paths are one in formulas.
@@ -85,8 +95,8 @@ class Quantity:
         )
 
     def _on(self, x: Tensor) -> Tensor:
-        if self._run is None:
-            self._run = self._lowered()
+        _make_ready(self)
+        assert self._run is not None
         return self._run(x)
 
     def _lowered(self) -> Callable[[Tensor], Tensor]:
@@ -106,3 +116,11 @@ class Quantity:
             with torch.no_grad():
                 self._values[x] = self._on(torch.tensor(x, dtype=torch.float64)).item()
         return self._values[x]
+
+
+@beforehand
+def _make_ready(quantity: Quantity) -> bool:
+    """Lowers a quantity when it is first asked for on tensors."""
+    if quantity._run is None:
+        quantity._run = quantity._lowered()
+    return True

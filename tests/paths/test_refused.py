@@ -105,16 +105,6 @@ def test_the_inverse_without_a_closed_form_has_a_gradient():
     assert str(path.time_of(pr.symbols("l", rank=0))) == "ℓ^{-1}(l)"
 
 
-def test_after_its_first_call_it_traces_whole():
-    path, x, at = LinearVP(), torch.randn(4, 2), torch.rand(4)
-
-    def run(x, at):
-        return path.convert(x, path.perturb(x, x, at), at, source="noise", target="velocity")
-
-    expected = run(x, at)
-    torch.testing.assert_close(torch.compile(run, fullgraph=True, backend="aot_eager")(x, at), expected)
-
-
 def test_a_picture():
     assert Linear().png()[:4] == b"\x89PNG"
 

@@ -1,0 +1,110 @@
+"""Log-densities are those of the model: what its flow makes of the normal noise that it begins with, on every path."""
+
+import math
+
+import pytest
+import torch
+
+import probrl as pr
+from probrl.networks import TimeMLP
+from tests.generative.exact import ExactNormal, normal
+from tests.generative.mixture import ExactMixture, clusters, log_density
+from tests.paths.families import NAMES, PREDICTIONS, SHIPPED, path
+
+KINDS = {name: PREDICTIONS[i % len(PREDICTIONS)] for i, name in enumerate(NAMES)}
+
+
+def solver_for(name):
+    """Shipped paths have enough steps by default."""
+    return None if name in SHIPPED else pr.solvers.RK4(40, grid="quadratic")
+
+
+def ends(model):
+    """The noisiest and the cleanest time of its likelihood."""
+    _, times = model.likelihood_of(None, None)
+    return times[-1], times[0]
+
+
+def of_normal_data(p, mean, covariance, far, near):
+    """x_far ~ N(0, sigma^2) under the flow of normal data, which is affine."""
+    mean, covariance = mean.double(), covariance.double()
+    values, vectors = torch.linalg.eigh(covariance)
+    ratio = (
+        (p.alpha(near) ** 2 * values + p.sigma(near) ** 2) / (p.alpha(far) ** 2 * values + p.sigma(far) ** 2)
+    ).sqrt()
+    carried = vectors @ torch.diag(ratio) @ vectors.T
+    loc = p.alpha(near) * mean - p.alpha(far) * carried @ mean
+    return torch.distributions.MultivariateNormal(loc, p.sigma(far) ** 2 * carried @ carried.T)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_normal_data_in_three_dimensions(name):
+    mean, covariance = normal(3)
+    mu = pr.Diffusion("x", ExactNormal(path(name), "velocity", mean, covariance), path=path(name), predicts="velocity")
+    x = torch.distributions.MultivariateNormal(mean, covariance).sample((30,))
+    found = mu.log_prob({"x": x}, exact=True, solver=solver_for(name))
+    true = of_normal_data(path(name), mean, covariance, *ends(mu)).log_prob(x.double())
+    torch.testing.assert_close(found.double(), true, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mixture_with_its_exact_network(name):
+    """Of each path another prediction; where the path ends in pure noise, the density is that of the data as well."""
+    p = path(name)
+    mu = pr.Diffusion("x", ExactMixture(p, KINDS[name]), path=p, predicts=KINDS[name])
+    x = torch.linspace(-1.6, 2.2, 40, dtype=torch.float64)[:, None]
+    found = mu.log_prob({"x": x}, exact=True, solver=solver_for(name))
+    torch.testing.assert_close(found, log_density(p, x[:, 0], *ends(mu)), atol=1e-3, rtol=0)
+    if p.alpha(ends(mu)[0]) < 1e-9:
+        torch.testing.assert_close(found, clusters(p, 0.0).log_prob(x[:, 0]), atol=1e-3, rtol=0)
+
+
+def test_bits_and_the_entropy_of_a_mixture():
+    p = pr.paths.Linear()
+    mu = pr.Flow("x", ExactMixture(p, "velocity"), path=p, solver=pr.solvers.RK4(20)).double()
+    x = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    log_p = clusters(p, 0.0).log_prob(x)
+    entropy = -torch.trapezoid(log_p.exp() * log_p, x)
+    some = x[1800:2400:60, None]
+    torch.testing.assert_close(
+        mu.bits_per_dimension({"x": some}), -log_p[1800:2400:60] / math.log(2), atol=2e-3, rtol=0
+    )
+    torch.manual_seed(0)
+    assert float(mu.get_entropy({}, samples=2000)) == pytest.approx(float(entropy), abs=0.06)
+
+
+class Smooth(torch.nn.Module):
+    """Any network; its time has no fast waves, so that few steps are many."""
+
+    event_shape = (2,)
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+
+    def forward(self, x, t, condition):
+        return self.net(torch.cat([x, t[:, None]], 1))
+
+
+@pytest.mark.parametrize("predicts", ["velocity", "noise", "data"])
+def test_any_network_has_the_density_of_its_samples(predicts):
+    """The change of variables of the sampler itself, by its Jacobian, over the same times."""
+    torch.manual_seed(0)
+    mu = pr.Diffusion("x", Smooth(), path=pr.paths.LinearVP(), predicts=predicts).double()
+    times = torch.linspace(0.9, 0.1, 13, dtype=torch.float64).tolist()
+    solver, scale = pr.solvers.RK4(12), mu.path.sigma(0.9)
+    z = scale * torch.randn(1, 2, dtype=torch.float64)
+    draw = lambda z: mu.sample(start=z, solver=solver, grid=times, reparam=True)["x"]  # noqa: E731
+    jacobian = torch.autograd.functional.jacobian(draw, z)[0, :, 0]
+    true = torch.distributions.Normal(0.0, scale).log_prob(z).sum(1) - torch.linalg.slogdet(jacobian)[1]
+    found = mu.log_prob({"x": draw(z).detach()}, exact=True, solver=solver, grid=times[::-1])
+    torch.testing.assert_close(found, true, atol=0, rtol=1e-3)
+
+
+@pytest.mark.parametrize("predicts", PREDICTIONS)
+@pytest.mark.parametrize("of", [pr.paths.Linear, pr.paths.GVP, pr.paths.LinearVP], ids=lambda p: p.__name__)
+def test_samples_and_likelihoods_begin_at_one_time(of, predicts):
+    """A likelihood nearer to pure noise than the sampler would divide the network's error by the little data left there."""
+    mu = pr.Diffusion("x", TimeMLP(2, hidden=(8,)), path=of(), predicts=predicts)
+    assert ends(mu)[0] == pytest.approx(mu.times(pr.solvers.RK4(20))[0])
+    assert ends(mu)[1] <= 1e-5
