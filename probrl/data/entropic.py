@@ -30,7 +30,7 @@ def entropic_coupling(x: Tensor, y: Tensor, u: Tensor, epsilon: float, iteration
         (B,), whole numbers: ``y[entropic_coupling(x, y, u, 0.5)]`` stands beside ``x``.
 
     Errors:
-        DataError when the batches differ in shape, or epsilon is not positive.
+        DataError when the batches differ in shape or hold NaN or infinity, or epsilon is not positive.
 
     Source:
         Cuturi 2013, "Sinkhorn distances"; Tong et al. 2024, "Simulation-free Schroedinger bridges via score and flow
@@ -47,6 +47,8 @@ def entropic_coupling(x: Tensor, y: Tensor, u: Tensor, epsilon: float, iteration
         raise DataError(f"epsilon={epsilon!r}: the weight of the entropy is positive")
     first, second = (v.detach().reshape(len(v), -1).double() for v in (x, y))
     cost = torch.cdist(first, second).square()
+    if not cost.isfinite().all():
+        raise DataError("a coupling is between finite points; the batches hold NaN or infinity")
     ends = torch.zeros_like(cost[0])
     for level in range(LEVELS, -1, -1):  # from much entropy to the asked one: a small one alone converges slowly
         eps = epsilon * (max(float(cost.max()) / epsilon, 1.0) ** (level / LEVELS))

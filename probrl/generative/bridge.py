@@ -43,7 +43,7 @@ class Bridge(Model):
               x_0 = x_t - t\, w - \sigma \sqrt{t (1 - t)}\, e
 
     The flow is dx = v dt, the process dx = (v - sigma^2/2 score) dt + sigma dW with t falling. With the entropic coupling it
-    is the Schroedinger bridge between the two ends.
+    is the Schroedinger bridge between the two ends. A likelihood is that of a bridge from standard normal noise.
 
     Args:
         declaration: ``"x"`` or ``"x | c"``, one variable.
@@ -54,7 +54,8 @@ class Bridge(Model):
             "independent" (as the pairs are given), or a function of expressions ``(x, start) -> start``.
         predicts: "displacement" for the pair (x_1 - x_0, noise), both of size one at all times; "velocity" for the pair
             (velocity, score) of SF2M, whose targets grow beyond every bound at both ends.
-        solver: Euler-Maruyama with 20 steps; Runge-Kutta methods go along the flow.
+        solver: Euler-Maruyama with 20 steps; Runge-Kutta methods go along the flow. All take equal steps of the root of time
+            unless a grid is named, because what they follow goes like that root near the data.
         options: ``name``, ``event_shape``, ``law``, ``drop`` of :class:`Model`.
 
     Errors:
@@ -202,6 +203,11 @@ class Bridge(Model):
     @cached_property
     def nearest(self) -> float:
         return MARGIN
+
+    def _ends(self, solver: Solver, near: float) -> tuple[float, float]:
+        """As near to the start as to the data: what is known of the start is its law at t = 1, and at no time before."""
+        first, last = super()._ends(solver, near)
+        return (first if first == 1 else 1 - near), last
 
     @cached_property
     def trained(self) -> tuple[float, float]:

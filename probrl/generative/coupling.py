@@ -6,8 +6,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from probrl.data.coupling import optimal_coupling
+from probrl.data.entropic import entropic_coupling
 from probrl.distributions.conditional import row_of
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
@@ -39,10 +42,30 @@ def paired(x: Expr, e: Expr) -> Expr:
     return n.Call(PAIRED, "live", (x, e), e.type.rank or 1, ())
 
 
-def _paired(x: Tensor, e: Tensor) -> Tensor:
-    from probrl.data.coupling import optimal_coupling
+@torch.library.custom_op("probrl::optimal_coupling", mutates_args=())
+def _optimal(x: Tensor, e: Tensor) -> Tensor:
+    """The search as one operation of compiled code: what is inside cannot be traced, and all around it shall be."""
+    return optimal_coupling(x, e)
 
-    return e[optimal_coupling(x, e)]
+
+@torch.library.custom_op("probrl::entropic_coupling", mutates_args=())
+def _drawn(x: Tensor, y: Tensor, u: Tensor, epsilon: float) -> Tensor:
+    return entropic_coupling(x, y, u, epsilon)
+
+
+@_optimal.register_fake
+def _(x: Tensor, e: Tensor) -> Tensor:
+    return e.new_empty(e.shape[:1], dtype=torch.int64)
+
+
+@_drawn.register_fake
+def _(x: Tensor, y: Tensor, u: Tensor, epsilon: float) -> Tensor:
+    return y.new_empty(y.shape[:1], dtype=torch.int64)
+
+
+def _paired(x: Tensor, e: Tensor) -> Tensor:
+    search = _optimal if torch.compiler.is_compiling() else optimal_coupling
+    return e[search(x.detach(), e.detach())]
 
 
 PAIRED = Network("ot", _paired, None, True)
@@ -51,9 +74,8 @@ PAIRED = Network("ot", _paired, None, True)
 @lru_cache(maxsize=64)
 def _entropic(epsilon: float) -> Network:
     def drawn(x: Any, y: Any, u: Any) -> Tensor:
-        from probrl.data.entropic import entropic_coupling
-
-        found: Tensor = y[entropic_coupling(x, y, u, epsilon)]
+        search = _drawn if torch.compiler.is_compiling() else entropic_coupling
+        found: Tensor = y[search(x.detach(), y.detach(), u.detach(), epsilon)]
         return found
 
     return Network("entropic", drawn, None, True)

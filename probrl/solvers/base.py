@@ -19,7 +19,8 @@ class Solver:
 
     Args:
         steps: how many.
-        grid: how the times are spaced: "uniform", "quadratic", "log_snr" or "edm"; None is the solver's own choice.
+        grid: how the times are spaced: "uniform", "quadratic", "log_snr" or "edm"; None is the usual one of the
+            path ("quadratic" for bridges), else the solver's own choice.
 
     Errors:
         DataError for a number of steps below 1, or a grid that is none.
@@ -69,7 +70,7 @@ class Solver:
         """
         if not (0 <= first <= 1 and 0 <= last <= 1) or first == last:
             raise DataError(f"a grid goes from one time in [0, 1] to another, not from {first} to {last}")
-        return GRIDS[self.grid or self.usual](schedule, first, last, self.steps)
+        return GRIDS[self.grid or getattr(schedule, "usual_grid", self.usual)](schedule, first, last, self.steps)
 
     def scheme(self, schedule: Schedule, times: Array) -> Scheme:
         """The numbers of every step of a grid."""

@@ -1,5 +1,7 @@
 """Bridges: from samples to samples, and from noise to data, by the process and by the flow."""
 
+import math
+
 import pytest
 import torch
 
@@ -12,21 +14,26 @@ S = pr.solvers
 
 
 class Exact(torch.nn.Module):
-    """The optimal pair of predictions between two independent normal distributions on a line."""
+    """The optimal pair of predictions between two normal distributions on a line, with a covariance of their ends."""
 
     event_shape = (1,)
 
-    def __init__(self, data, start, sigma, predicts):
+    def __init__(self, data, start, sigma, predicts="displacement", covariance=0.0):
         super().__init__()
-        self.data, self.start, self.sigma, self.predicts = data, start, sigma, predicts
+        self.data, self.start, self.sigma, self.predicts, self.covariance = data, start, sigma, predicts, covariance
+
+    def variance(self, t):
+        (_, s), (_, s_1) = self.data, self.start
+        between = 2 * t * (1 - t) * self.covariance
+        return ((1 - t) * s) ** 2 + (t * s_1) ** 2 + between + self.sigma**2 * t * (1 - t)
 
     def forward(self, x, t, condition):
         (m, s), (m_1, s_1) = self.data, self.start
         t = t[:, None].double()
         root = (t * (1 - t)).clamp_min(1e-30).sqrt()
-        variance = ((1 - t) * s) ** 2 + (t * s_1) ** 2 + (self.sigma * root) ** 2
-        y = (x - (1 - t) * m - t * m_1) / variance
-        w, e = m_1 - m + (t * s_1**2 - (1 - t) * s**2) * y, self.sigma * root * y
+        y = (x - (1 - t) * m - t * m_1) / self.variance(t)
+        w = m_1 - m + (t * (s_1**2 - self.covariance) - (1 - t) * (s**2 - self.covariance)) * y
+        e = self.sigma * root * y
         if self.predicts == "velocity":
             w, e = w + self.sigma * (1 - 2 * t) / (2 * root) * e, -y
         return w.to(x.dtype), e.to(x.dtype)
@@ -43,6 +50,43 @@ def test_samples_of_one_end_become_samples_of_the_other(predicts, solver):
     b = pr.Bridge("x", Exact((1.0, 0.3), (-2.0, 0.8), 0.7, predicts), sigma=0.7, predicts=predicts)
     x = b.sample(start=-2 + 0.8 * torch.randn(20_000, 1), solver=solver)["x"]
     assert float(x.mean()) == pytest.approx(1.0, abs=0.015) and float(x.std()) == pytest.approx(0.3, rel=0.04)
+
+
+@pytest.mark.parametrize("solver", [None, S.EulerMaruyama(40), S.StochasticHeun(20), S.Heun(10), S.RK4(6)], ids=str)
+def test_data_that_are_finer_than_a_step_stay_so(solver):
+    torch.manual_seed(0)
+    b = pr.Bridge("x", Exact((1.0, 0.03), (0.0, 1.0), 1.0))
+    x = b.sample(n=4000, solver=solver)["x"]
+    assert float(x.mean()) == pytest.approx(1.0, abs=0.01) and float(x.std()) < 0.1
+
+
+def plan(s, s_1, sigma):
+    """The covariance of the ends of the Schroedinger bridge between normal distributions on a line."""
+    return (math.sqrt(4 * (s * s_1) ** 2 + sigma**4) - sigma**2) / 2
+
+
+@pytest.mark.parametrize("solver", [S.EulerMaruyama(60), S.Heun(20)], ids=lambda x: x.said)
+def test_a_schroedinger_bridge_has_its_marginals_at_all_times_and_its_plan(solver):
+    torch.manual_seed(0)
+    c = plan(0.5, 0.8, 0.9)
+    net = Exact((1.0, 0.5), (-1.0, 0.8), 0.9, covariance=c)
+    b, start = pr.Bridge("x", net, sigma=0.9), -1 + 0.8 * torch.randn(20_000, 1)
+    states = b.sample(start=start, solver=solver, trajectory=True)["x"][:, :, 0]
+    for state, t in zip(states, b.times(solver), strict=True):
+        assert float(state.mean()) == pytest.approx(1 - 2 * t, abs=0.03)
+        assert float(state.std()) == pytest.approx(float(net.variance(torch.tensor(t))) ** 0.5, rel=0.03)
+    found = float(torch.cov(torch.stack([states[0], states[-1]]))[0, 1])
+    assert found == pytest.approx(c if solver.stochastic else 0.5 * 0.8, abs=0.02)  # the flow has no noise to forget by
+
+
+def test_the_entropic_coupling_of_normal_samples_is_the_plan_in_closed_form():
+    torch.manual_seed(0)
+    found = []
+    for _ in range(8):
+        left, right = 0.5 * torch.randn(256, 1), 0.8 * torch.randn(256, 1)
+        drawn = right[entropic_coupling(left, right, torch.rand(256), 2 * 0.9**2)]
+        found.append(float(torch.cov(torch.cat([left, drawn], 1).T)[0, 1]))
+    assert sum(found) / 8 == pytest.approx(plan(0.5, 0.8, 0.9), abs=0.03)
 
 
 @pytest.mark.parametrize("predicts", ["displacement", "velocity"])
@@ -83,6 +127,17 @@ def test_matching_prints_checks_and_trains(coupling, predicts, foreign_commands)
     update = pr.Minimize(loss, wrt=b, optimizer=pr.Adam(1e-2)).compile(backend="eager", seed=0)
     losses = [float(update(batch)["loss"]) for _ in range(30)]
     assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
+
+
+@pytest.mark.parametrize("coupling", ["entropic", "ot"])
+def test_a_coupling_is_an_operation_of_compiled_code(coupling):
+    found = []
+    for backend in ("eager", "aot_eager"):
+        torch.manual_seed(0)
+        b, batch = small(coupling=coupling), {"x": torch.randn(16, 2) + 2}
+        update = pr.Minimize(pr.mean(b.matching(x)), wrt=b, optimizer=pr.Adam(1e-2)).compile(backend=backend, seed=0)
+        found.append([float(update(batch)["loss"]) for _ in range(3)])
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
 
 
 def test_matching_is_the_error_by_hand():
@@ -134,6 +189,7 @@ def test_images_and_one_network_for_both():
         (lambda b: b.sample(n=2, solver=S.DDIM(3)), ExpressionError, "DDIM 3 .* a bridge"),
         (lambda b: b.sample(n=2, solver=S.Heun(3, grid="log_snr")), ExpressionError, "no signal-to-noise ratio"),
         (lambda b: b.sample(start=torch.zeros(2, 3)), DataError, "start"),
+        (lambda b: entropic_coupling(torch.full((2, 1), math.nan), torch.zeros(2, 1), torch.rand(2), 1.0), DataError, "NaN"),
         (lambda b: small(sigma_=1), TypeError, "sigma_"),
         (lambda b: small(predicts="data"), ExpressionError, "displacement"),
         (lambda b: small(coupling="optimal").matching(x), ExpressionError, "coupling='optimal'"),
