@@ -1,5 +1,6 @@
 """probrl: learning algorithms written once, as mathematics on conditional distributions, and run exactly as printed."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -88,11 +89,19 @@ _LATE = {
 }  # fmt: skip
 
 
+_MODULES = ("paths", "solvers", "networks", "pictures", "statistics")  # sympy takes a while
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("paths", "solvers", "networks", "pictures", "statistics"):  # sympy takes a while
+    if name in _MODULES:
         return import_module(f"probrl.{name}")
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
     if name.lower() in (file.replace("_", "") for file in algorithms.names()):  # pr.PPO, and one per algorithm
         return getattr(import_module("probrl.training.shipped"), name)
-    raise AttributeError(f"module 'probrl' has no attribute {name!r}")
+    raise AttributeError(f"module 'probrl' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+
+
+def __dir__() -> list[str]:
+    shipped = dir(import_module("probrl.training.shipped"))
+    return sorted({*globals(), *_LATE, *_MODULES, *(name for name in shipped if name.isupper())})

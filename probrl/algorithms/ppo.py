@@ -46,8 +46,8 @@ class PPO:
         target_kl: the approximate KL divergence beyond which a rollout is not used any further, or None.
         norm_obs: whether observations are standardised by the moments of all that was seen so far.
         norm_reward: whether rewards are divided by the deviation of their discounted sum so far.
-        shared_encoder: whether actor and critic look at the observation through one network; or a distribution "e | s"
-            with a vector as its value, to be that network.
+        shared_encoder: whether actor and critic look at the observation through one network; in Python also a
+            distribution "e | s" with a vector as its value, to be that network.
         hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
     """
 

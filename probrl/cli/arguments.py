@@ -23,7 +23,9 @@ PLAINLY = (  # what the parser says, and what is meant
     (r"no type matching \{None\}\|FLOAT could be instantiated from \['(.*?)'\].*", r"'\1' is no number"),
     (r"invalid literal for int\(\) with base 10: ", "this is no whole number: "),
     (r"could not convert string to float: ", "this is no number: "),
-    (r"^(Unrecognized options: (?:True|False)\b.*)", r"\1: a switch is written without, --x or --no-x"),
+    (r"^(Unrecognized options: (?i:true|false|yes|no|on|off)\b.*)", r"\1: a switch is written without, --x or --no-x"),
+    (r"Could not find valid parse for arguments: \['(.*?)'.*\]", r"'\1' cannot be read"),
+    (r"Missing value for argument '(.*?)'\. Expected 1 values\.", r"\1 needs a value"),
 )
 
 
@@ -40,7 +42,7 @@ def nearest_word(kind: str, word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     if word in known:
         return word
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
     raise UsageError(f"no {kind} is called {word!r}: {hint}")
 
@@ -96,7 +98,7 @@ def _legible(cls: type[T]) -> type[T]:
     fields: list[tuple[str, Any, Any]] = [
         (f.name, _readable(hints[f.name]), dataclasses.field(default=f.default))
         for f in dataclasses.fields(cls)  # type: ignore[arg-type]
-        if type(None) in typing.get_args(hints[f.name])
+        if hints[f.name] is str or type(None) in typing.get_args(hints[f.name])
     ]
     legible = dataclasses.make_dataclass(cls.__name__, fields, bases=(cls,), frozen=True)
     legible.__doc__ = cls.__doc__
@@ -138,8 +140,10 @@ def flags_of(cls: type[Any], defaults: Mapping[str, Any] | None = None, only: It
 def _shell_words(text: str, open_ended: bool) -> str:
     """A docstring without what only Python's readers need: its first paragraph and its arguments."""
     first, *rest = text.replace("``", "").split("\n\n")
-    hint = " None is what holds where a flag is not given." if open_ended and "None" in text else ""
-    return "\n\n".join([first + hint, *(p for p in rest if p.startswith("Args:"))])
+    said = "\n\n".join([first, *(p for p in rest if p.startswith("Args:"))])
+    said = re.sub(r"; in Python[^.]*", "", said)  # what no word can say
+    hint = " Where a text speaks of None, that word is a value." if open_ended and "None" in said else ""
+    return said.replace(first, first + hint, 1)
 
 
 def _plain(hint: Any, default: Any) -> Any:
@@ -159,6 +163,8 @@ def _readable(kind: Any) -> Any:
     import tyro
 
     members = typing.get_args(kind)
+    if kind is str:
+        return Annotated[kind, tyro.conf.arg(metavar="TEXT")]
     if type(None) not in members:
         return kind
     names = "|".join(_word(member) for member in members if member is not type(None))

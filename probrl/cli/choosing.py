@@ -54,7 +54,7 @@ def choose(command: type[Any], words: list[str], verb: str, settings: Sequence[s
     config, lines = _from_file(path, command, settings, name) if path is not None else ({}, [])
     env = said(rest, "env-id") or config.get("env_id") or command.env_id
     suits = _last(rest, ("--tuned", "--no-tuned"), "--tuned" if config.get("tuned", True) else "") == "--tuned"
-    flags = _joined(command, settings, name, tuned(cls, env) if suits else {})
+    flags = _joined(command, settings, name, tuned(cls, env) if suits else {}, env)
     found: Any = parse(flags, lines + rest, f"{verb} {name}")
     values = {f.name: getattr(getattr(found, name), f.name) for f in dataclasses.fields(getattr(found, name))}
     # what was said is told apart from what was shown as a default, because choices decide the size of a minibatch
@@ -71,7 +71,12 @@ def algorithm_of(words: list[str], verb: str) -> tuple[str, list[str]]:
     """
     names = algorithm_names()
     if not words or words[0].startswith("-"):
-        raise UsageError(f"say which algorithm, as in probrl {verb} ppo: known are {', '.join(names)}")
+        raise UsageError(f"say which algorithm first, as in probrl {verb} ppo: known are {', '.join(names)}")
+    if words[0] not in names:
+        from probrl.training.generating import models
+
+        if words[0] in models():
+            raise UsageError(f"{words[0]!r} is a generative model: write probrl {verb}-model {words[0]}")
     return nearest_word("algorithm", words[0], names), words[1:]
 
 
@@ -83,11 +88,13 @@ def algorithms_in_words() -> str:
     return "\n".join(["algorithms", *lines])
 
 
-def usage(verb: str) -> str:
-    """The help of a command that takes an algorithm, before one is named."""
+def usage(verb: str, others: str = "") -> str:
+    """The help of a command that takes an algorithm, before one is named; ``others`` are what else it takes."""
+    takes = "ALGORITHM | MODEL" if others else "ALGORITHM"
+    known = "\n\n".join(filter(None, [algorithms_in_words(), others]))
     return (
-        f"usage: probrl {verb} ALGORITHM [OPTIONS]\n\n{algorithms_in_words()}\n\n"
-        f"probrl {verb} ALGORITHM --help shows the options with their defaults."
+        f"usage: probrl {verb} {takes} [OPTIONS]\n\n{known}\n\n"
+        f"probrl {verb} ppo --help shows the options of ppo with their defaults, and so for the others."
     )
 
 
@@ -121,10 +128,16 @@ def _from_file(path: str, command: type[Any], settings: Sequence[str], name: str
     return config, lines
 
 
-def _joined(command: type[Any], settings: Sequence[str], name: str, defaults: dict[str, Any]) -> type[Any]:
+def _joined(
+    command: type[Any], settings: Sequence[str], name: str, defaults: dict[str, Any], env: str | None = None
+) -> type[Any]:
     """The flags of a command, those that say how it is run, and those of an algorithm, each a group of the help."""
     groups = [(RUNNING, flags_of(Settings, only=settings))] if settings else []
-    groups.append((name, flags_of(algorithm_class(name), defaults)))
+    hyper = flags_of(algorithm_class(name), defaults)
+    if defaults:
+        first, *rest = (hyper.__doc__ or "").split("\n\n")
+        hyper.__doc__ = "\n\n".join([f"{first} The defaults are those that suit {env}.", *rest])
+    groups.append((name, hyper))
     fields = [
         (key, tyro.conf.OmitArgPrefixes[group], dataclasses.field(default_factory=group))  # type: ignore[misc, valid-type]
         for key, group in groups

@@ -103,12 +103,13 @@ def _of_a_run(path: str, content: dict[str, Any], known: set[str]) -> dict[str, 
     try:
         name = content["algorithm"]["name"]
         settings = {key: value for key, value in content["settings"].items() if value not in (None, [], {})}
-        own = [*content.get("parts", ()), *(key for key in settings if key not in known)]
-        flags = {"algorithm": name, "env_id": content["env"], **settings, **content["hyper_parameters"]}
+        own = [*content.get("parts", ()), *(key for key, value in settings.items() if isinstance(value, (dict, list)))]
+        said = {key: value for key, value in settings.items() if key in known}
+        flags = {"algorithm": name, "env_id": content["env"], **said, **content["hyper_parameters"]}
     except (KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} is damaged: it does not say what its run was") from None
     if own:
         raise UsageError(f"{path}: that run had {', '.join(own)} of its own, which only Python can hand over again")
     manifest = Path(path).with_name("manifest.json")
     goal = _content(str(manifest)).get("goal") if manifest.exists() else None
-    return {**flags, **({} if goal is None else {"total_timesteps": goal})}
+    return {**flags, **({} if goal is None or "total_timesteps" not in known else {"total_timesteps": goal})}

@@ -14,7 +14,7 @@ from probrl.cli.recipes import models_in_words
 from probrl.data.toys import names, toy
 from probrl.envs import family, listed
 from probrl.training.catalogue import algorithm_class, algorithm_names
-from probrl.training.generating import networks, paths, solvers
+from probrl.training.generating import models, networks, paths, solvers
 from probrl.training.tuned import families
 
 WIDTH = 100
@@ -25,10 +25,17 @@ def list_all(words: list[str]) -> None:
     if len(words) > 1:
         raise UsageError("probrl list takes one algorithm, or nothing more")
     if words in (["-h"], ["--help"]):
-        print("usage: probrl list [ALGORITHM]\n\nWhat there is; of an algorithm its defaults, and where they differ.")
+        print(
+            "usage: probrl list [ALGORITHM | MODEL]\n\n"
+            "What there is; of an algorithm its defaults, and the environments for which others suit better."
+        )
         return
     if words:
-        name = nearest_word("algorithm", words[0], algorithm_names())
+        if words[0] in models():
+            print(f"{words[0]}: {sentence(models()[words[0]])}")
+            print(f"probrl train-model {words[0]} --help shows what it is made of and fitted with")
+            return
+        name = nearest_word("algorithm", words[0], [*algorithm_names(), *models()])
         print(f"{name}: {sentence(algorithm_class(name))}")
         print(defaults(algorithm_class(name)))
         return

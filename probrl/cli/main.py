@@ -21,17 +21,22 @@ COMMANDS = {  # what each takes, what it does, and where it is: torch takes a se
     "resume": ("RUN", "go on with a run that was interrupted", "resume.resume"),
     "eval": ("RUN", "play whole episodes with what a run learned, or measure samples of a model", "evaluate.evaluate"),
     "plot": ("RUN [RUN ...]", "draw the learning curves of runs, those of one kind with their spread", "plot.plot"),
-    "show": ("ALGORITHM", "print the equations that an algorithm or a generative model trains", "show.show"),
+    "show": ("ALGORITHM | MODEL", "print the equations that an algorithm or a generative model trains", "show.show"),
     "list": (
-        "[ALGORITHM]",
+        "[ALGORITHM | MODEL]",
         "algorithms with their defaults, generative models, data sets, distributions, environments",
         "listing.list_all",
     ),
 }
 USAGE = "\n".join(
     ["usage: probrl COMMAND ...", ""]
-    + [f"  {f'{name} {takes}':<20}{does}" for name, (takes, does, _) in COMMANDS.items()]
-    + ["", "probrl COMMAND --help says more; probrl --version says which this is.", ""]
+    + [f"  {f'{name} {takes}':<26}{does}" for name, (takes, does, _) in COMMANDS.items()]
+    + [
+        "",
+        "for a start: probrl train ppo --env-id CartPole-v1",
+        "probrl COMMAND --help says more; probrl --version says which this is.",
+        "",
+    ]
 )
 
 

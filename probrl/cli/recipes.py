@@ -8,6 +8,7 @@ from typing import Any
 import tyro
 
 from probrl.cli.arguments import UsageError, flags_of, nearest_word
+from probrl.training.catalogue import algorithm_names
 from probrl.training.generating import models
 from probrl.training.recipe import Recipe
 
@@ -21,6 +22,8 @@ def model_of(words: list[str], verb: str) -> tuple[str, list[str]]:
     known = models()
     if not words or words[0].startswith("-"):
         raise UsageError(f"say which model, as in probrl {verb} flow: known are {', '.join(known)}")
+    if words[0] not in known and words[0] in algorithm_names():
+        raise UsageError(f"{words[0]!r} is an algorithm: write probrl {verb.removesuffix('-model')} {words[0]}")
     return nearest_word("generative model", words[0], known), words[1:]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from probrl.cli.arguments import parse
+from probrl.cli.arguments import UsageError, parse
 from probrl.training import Agent
 from probrl.training import resume as go_on
 
@@ -39,6 +39,8 @@ class Resume:
 
 def resume(words: list[str]) -> None:
     """``probrl resume RUN [--total-timesteps N]``."""
+    if not words:
+        raise UsageError("name the folder of the run, as in probrl resume runs/mine")
     chosen = parse(Resume, words, "resume")
     with warnings_in_one_line():
         agent: Any = go_on(

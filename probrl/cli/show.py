@@ -35,7 +35,9 @@ class Show:
 def show(words: list[str]) -> None:
     """``probrl show ALGORITHM --format latex|text|png|code|metrics``, and every hyper-parameter."""
     if words in (["-h"], ["--help"]):
-        print(usage("show"))
+        from probrl.cli.recipes import models_in_words
+
+        print(usage("show", models_in_words()))
         return
     if words and words[0] in models():
         from probrl.cli.show_model import show_model

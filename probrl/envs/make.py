@@ -164,4 +164,10 @@ def _nearest(name: str) -> str:
     if not near:
         lower = {k.lower(): k for k in known}
         near = [lower[k] for k in difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.6)]
-    return f": did you mean {near[0]!r}?" if near else ": gymnasium.pprint_registry() lists all of them"
+    return (
+        f": did you mean {near[0]!r}?"
+        if near
+        else (
+            ": probrl list shows those that there are, and a package's own are named with it, as in 'ale_py:ALE/Pong-v5'"
+        )
+    )

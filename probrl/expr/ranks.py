@@ -21,6 +21,15 @@ def settle(*roots: Expr) -> tuple[Expr, ...]:
     return _settle(roots)
 
 
+def _declaring(column: n.Symbol) -> str:
+    """How a column is declared in code."""
+    said = [
+        f"pr.Axis('{a.name}', mask='{a.mask}')" if a.mask else f"'{a.name}'" for a in column.axes if a.name != "batch"
+    ]
+    axes = said[0] if len(said) == 1 else f"({', '.join(said)})"
+    return f"pr.symbols('{column.name}', axes={axes})" if said else f"pr.symbols('{column.name}')"
+
+
 @lru_cache(maxsize=512)
 def _settle(roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
     nodes = list(walk(*roots, through=everything))
@@ -33,7 +42,7 @@ def _settle(roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
             known, other = (", ".join(map(str, c.axes)) for c in (first, column))
             raise ExpressionError(
                 f"the symbol '{column.name}' is declared over ({known}) and over ({other}): one column has one declaration, "
-                "so use the same symbol, or name two columns"
+                f"so use the same symbol, as in {_declaring(max(first, column, key=lambda c: len(c.axes)))}, or name two columns"
             )
         if column.rank is not None:
             _declare(ranks, column, column.rank, "its declaration")

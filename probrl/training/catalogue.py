@@ -153,7 +153,8 @@ def restore_algorithm(name: str, hyper: dict[str, Any]) -> Any:
     try:
         cls = algorithm_class(name)
     except DataError as error:
-        raise CheckpointError(f"{error}; for one of your own write load(path, algorithm=...)") from error
+        stop = "" if str(error).endswith("?") else "."
+        raise CheckpointError(f"{error}{stop} For one of your own write load(path, algorithm=...)") from error
     known = {f.name for f in dataclasses.fields(cls) if f.init}
     for key in hyper:
         if key not in known:

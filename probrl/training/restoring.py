@@ -113,6 +113,8 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
     """The agent of a folder, and the manifest; ``how`` holds settings that shall be other than they were."""
     manifest, weights, state = storage.newest(folder)
     try:
+        if algorithm is None and "generative" not in manifest and manifest["algorithm"]["ours"]:
+            _known(manifest["algorithm"], folder)
         agent = _made(manifest, env, algorithm, how, parts)
         agent._backend = None if how.get("backend") is not None else manifest["backend"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -147,6 +149,14 @@ def restore(folder: Path, env: EnvLike | None, algorithm: Any, how: Plain, parts
         )
     agent.metrics.rows[:] = kept
     return agent, manifest
+
+
+def _known(described: Plain, folder: Path) -> None:
+    """Refuses a run of an algorithm that this release does not have, or whose numbers are another one's."""
+    try:
+        restore_algorithm(described["name"], described["hyper"])
+    except CheckpointError as error:
+        raise CheckpointError(f"{str(folder)!r} is no run that this release knows: {error}") from error
 
 
 def _damaged(folder: Path, why: str) -> CheckpointError:

@@ -133,6 +133,13 @@ MISTAKES = [
     (["eval", "no/such/run"], 1, "there is no run at 'no/such/run'"),
     (["eval", "no/such/run", "--episodes", "0"], 1, "episodes must be positive"),
     (["show", "ppo", "--format", "pdf"], 2, "pdf"),
+    (["train", "PPO"], 2, "no algorithm is called 'PPO': did you mean 'ppo'?"),
+    (["train", "flow"], 2, "'flow' is a generative model: write probrl train-model flow"),
+    (["train-model", "ppo"], 2, "'ppo' is an algorithm: write probrl train ppo"),
+    (["train", "ppo", "--tensorboard", "yes"], 2, "a switch is written without"),
+    (["train", "ppo", "--hidden", "a"], 2, "'a' cannot be read"),
+    (["train", "ppo", "--env-id"], 2, "--env-id needs a value"),
+    (["resume"], 2, "as in probrl resume runs/mine"),
     (["list", "everything"], 2, "no algorithm is called 'everything': known are"),
     (["list", "ppo", "a2c"], 2, "takes one algorithm, or nothing more"),
 ]

@@ -172,3 +172,14 @@ def test_spaces_that_nothing_can_be_learned_in(env, message, capsys, tmp_path, m
         del gymnasium.registry[name]
     out, err = capsys.readouterr()
     assert (code, out) == (1, "") and err.count("\n") == 1 and message in err and not list(tmp_path.iterdir())
+
+
+def test_the_equations_of_a_run_are_shown_by_its_config(tmp_path, capsys):
+    folder = tmp_path / "run"
+    small = ["--num-envs", "2", "--num-steps", "8", "--total-timesteps", "16", "--eval-episodes", "0", "--no-plot"]
+    assert main(["train", "a2c", "--run", str(folder), *small, "--vf-coef", "0.125"]) == 0
+    capsys.readouterr()
+    assert main(["show", "a2c", "--config", str(folder / "config.json"), "--format", "text"]) == 0
+    assert capsys.readouterr().out == (folder / "equations.txt").read_text()
+    assert main(["show", "ppo", "--config", str(folder / "config.json")]) == 2
+    assert "is for 'a2c', not for 'ppo'" in capsys.readouterr().err
