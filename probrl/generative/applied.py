@@ -6,7 +6,7 @@ from typing import Any
 
 from probrl.distributions.applied import Applied
 from probrl.distributions.conditional import row_of
-from probrl.errors import ExpressionError
+from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis, index_axis
 from probrl.expr.base import Expr
@@ -52,7 +52,7 @@ class AppliedModel(Applied):
         if t is None:
             t, density = times.drawn(law or self.dist.law, self.dist.path, self.dist.trained, x)
         e = self.dist.coupled(x) if noise is None else noise
-        extra = {"t": ranked(t, 0), "e": ranked(e, self.dist.state_rank)}
+        extra = {"t": timed(t, self), "e": ranked(e, self.dist.state_rank)}
         if density is not None:
             extra["density"] = density
         if self.dist.drop:
@@ -83,7 +83,7 @@ class AppliedModel(Applied):
 
     def _predicted(self, quantity: str, x_t: Any, t: Any, null: bool = False) -> Expr:
         head = Predicted(self.dist, self.role, self.is_held, quantity, null)
-        return n.Definition(head, (ranked(x_t, self.dist.state_rank), ranked(t, 0), *self.args))
+        return n.Definition(head, (ranked(x_t, self.dist.state_rank), timed(t, self), *self.args))
 
     # --- solving -----------------------------------------------------------------------------------------------
     def draw(
@@ -203,3 +203,15 @@ def ranked(value: Any, rank: int) -> Expr:
     """A value as an expression; a column whose rank is still open gets the rank that it has here."""
     x = lift(value)
     return n.Symbol(x.name, rank, x.axes, x.depth) if isinstance(x, n.Symbol) and x.rank is None else x
+
+
+def timed(t: Any, applied: Applied) -> Expr:
+    """A time as an expression.
+
+    Errors:
+        DataError for a number outside [0, 1].
+    """
+    x = ranked(t, 0)
+    if isinstance(x, n.Number) and not 0 <= float(x.value) <= 1:
+        raise DataError(f"{applied!r}: the time {float(x.value):g} is outside [0, 1]; 0 is data, 1 is noise")
+    return x

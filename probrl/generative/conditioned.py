@@ -62,9 +62,12 @@ class Conditioned(nn.Module):
             got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise DataError(
                 f"the network {type(self.network).__name__} gave {got} for x_t of shape {tuple(x.shape)}: a prediction has "
-                "the shape of x_t"
+                f"the shape of x_t, (rows, *event) with the event_shape {self._said(x, flat)}"
             )
         return out
+
+    def _said(self, x: Tensor, flat: bool) -> tuple[int, ...]:
+        return next(iter(self.shapes.values())) if flat else tuple(x.shape[1:])
 
     def _refuse_other_lengths(self, x: Tensor, conditions: tuple[Any, ...]) -> None:
         for name, condition in zip(self.conditions, conditions, strict=True):

@@ -14,7 +14,7 @@ from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.definition import FunctionHead
 from probrl.expr.operators import floor, fresh_noise, minimum, noise, sqnorm, sqrt, stop_gradient
-from probrl.generative.applied import AppliedModel, ranked
+from probrl.generative.applied import AppliedModel, ranked, timed
 from probrl.generative.heads import Matching
 from probrl.generative.jumps import Jumps
 from probrl.generative.model import Model
@@ -181,7 +181,7 @@ class AppliedConsistency(AppliedModel):
             raise ExpressionError(f"{self!r}.matching(t=..., t_next=...): both times, or none")
         if t is None:
             t, t_next = self._neighbours(x, teacher)
-        t, t_next = ranked(t, 0), ranked(t_next, 0)
+        t, t_next = timed(t, self), timed(t_next, self)
         e = _fresh(x) if noise is None else ranked(noise, dist.state_rank)
         x_t = called("x_t", dist.path.perturb(x, e, t))
         x_next = called("x_s", self._carried(teacher, x, e, x_t, t, t_next))

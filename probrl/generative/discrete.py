@@ -16,6 +16,7 @@ from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.operators import log_softmax, to_axis, to_event, where
+from probrl.generative.asked import refuse_rising, replaced
 from probrl.generative.conditioned import size
 from probrl.generative.discrete_applied import WEIGHTS, AppliedDiscrete
 from probrl.generative.heads import Matching
@@ -198,13 +199,14 @@ class DiscreteFlow(Tensors, Distribution):
             if start is None
             else start.flatten(1)
         )
+        refuse_rising(self.notation, self.chances(solver, grid)[0], start)
         if start is not None and tuple(start.shape) != (rows, *self.shape):
             raise DataError(
                 f"{self.notation}: start has the shape {tuple(start.shape)}, and {(rows, *self.shape)} is needed"
             )
-        if known is not None:
-            mask, value = (torch.as_tensor(v).expand(rows, *self.shape).flatten(1) for v in known)
-            x = torch.where(mask.bool(), value, x)
+        if (pair := replaced(self.notation, known, rows, self.shapes)) is not None:
+            mask, value = (v.to(x.device).flatten(1) for v in pair)
+            x = torch.where(mask, value.to(x.dtype), x)
         states = [x]
         for t, chance in zip(*self.chances(solver, grid), strict=False):
             logits = call(x, like.new_full((rows,), float(t)), *conditions)

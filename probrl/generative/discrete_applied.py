@@ -15,7 +15,7 @@ from probrl.expr.base import Expr
 from probrl.expr.definition import Asked, Density, Drawn, Notation
 from probrl.expr.operators import clip, fresh_noise, lift, softmax, to_axis, to_event, where
 from probrl.generative import times
-from probrl.generative.applied import ranked
+from probrl.generative.applied import ranked, timed
 from probrl.generative.conditioned import size
 from probrl.generative.heads import Matching
 from probrl.generative.pieces import event_like, flat, shaped
@@ -46,7 +46,7 @@ class AppliedDiscrete(Applied):
             t, _ = times.drawn(law or dist.law, dist.path, (1e-4, 1.0), x)
         if u is None:
             u = fresh_noise("uniform", event_like(row_of(x), (size(dist.shape),)))
-        extra = {"t": ranked(t, 0), "u": ranked(u, 1)}
+        extra = {"t": timed(t, self), "u": ranked(u, 1)}
         if dist.drop:
             extra["keep"] = fresh_noise("uniform", row_of(x)) >= dist.drop
         head = Matching(dist, self.role, self.is_held, 1, weight or dist.weight, tuple(extra))
@@ -55,7 +55,7 @@ class AppliedDiscrete(Applied):
     def data(self, x_t: Any, t: Any) -> Expr:
         """The probabilities of every token's class, along the axes ``token`` and ``class``."""
         head = Guessed(self.dist, self.role, self.is_held)
-        return n.Definition(head, (ranked(x_t, self.dist.rank), ranked(t, 0), *self.args))
+        return n.Definition(head, (ranked(x_t, self.dist.rank), timed(t, self), *self.args))
 
     def draw(
         self, count: int | None = None, axis: str | None = None, *, per: Any = None, gradient: str | None = None,
@@ -104,6 +104,14 @@ class AppliedDiscrete(Applied):
     def velocity(self, x_t: Any, t: Any) -> Expr:
         """Refused: tokens have no velocity."""
         return self._refused("velocity")
+
+    def kernel(self, *args: Any, **options: Any) -> Any:
+        """Refused: tokens have no normal transitions."""
+        return self._refused("kernel")
+
+    def chain(self, *args: Any, **options: Any) -> Any:
+        """Refused: tokens have no chain of normal transitions."""
+        return self._refused("chain")
 
 
 @dataclass(frozen=True)

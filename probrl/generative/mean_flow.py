@@ -14,7 +14,7 @@ from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.calculus import jvp
 from probrl.expr.operators import fresh_noise, maximum, minimum, noise, sqnorm, stop_gradient, where
-from probrl.generative.applied import AppliedModel, ranked
+from probrl.generative.applied import AppliedModel, ranked, timed
 from probrl.generative.conditioned import Spanned
 from probrl.generative.heads import Matching
 from probrl.generative.jumps import Averages
@@ -150,7 +150,7 @@ class AppliedMeanFlow(AppliedModel):
             one, two, share = (fresh_noise("uniform", row_of(x)) for _ in range(3))
             t = called("t", maximum(one, two))
             r = called("r", where(share < dist.spread, minimum(one, two), t))
-        extra = {"t": ranked(t, 0), "r": ranked(r, 0)}
+        extra = {"t": timed(t, self), "r": timed(r, self)}
         extra["e"] = _fresh(x) if noise is None else ranked(noise, dist.state_rank)
         if dist.drop:
             extra["keep"] = fresh_noise("uniform", row_of(x)) >= dist.drop
@@ -161,7 +161,7 @@ class AppliedMeanFlow(AppliedModel):
         """The average velocity between two times."""
         dist = self.dist
         return dist.averaged(
-            self.role, self.is_held, ranked(x_t, dist.state_rank), ranked(t, 0), ranked(r, 0), self.args
+            self.role, self.is_held, ranked(x_t, dist.state_rank), timed(t, self), timed(r, self), self.args
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from probrl.distributions.base import Distribution
 from probrl.distributions.declaration import declare
@@ -35,7 +36,7 @@ class Model(Solving, Tensors, Distribution):
         path: the path; None is the class's own.
         predicts: "noise", "score", "data", "velocity" or "F": what the network says.
         name: how it prints.
-        event_shape: of a value; a vector's is read off the network's last layer.
+        event_shape: of a value; None is the network's own ``event_shape``, else a vector as long as its last linear layer.
         weight: which error is weighted equally at all times, see :meth:`AppliedModel.matching`.
         law: of the times that it is trained at.
         drop: how often the conditions are replaced by zeros in training, for guidance.
@@ -72,7 +73,8 @@ class Model(Solving, Tensors, Distribution):
         declared = declare(declaration)
         known = _shapes(declared.variables, event_shape)
         if isinstance(network, nn.Module) and not isinstance(network, Conditioned):
-            network = Conditioned(network, declared.conditions, known or _read_off(declared.variables, network))
+            known = known or _read_off(declared.variables, network)
+            network = Conditioned(network, declared.conditions, known)
         rank = len(next(iter(known.values()))) if len(known) == 1 else 1
         super().__init__(declaration, network, name=name, rank=rank)
         self.path = type(self).usual_path() if path is None else path
@@ -240,6 +242,12 @@ def _read_off(variables: tuple[str, ...], network: nn.Module) -> dict[str, tuple
     shape = getattr(network, "event_shape", None)
     if shape is not None:
         return {variables[0]: tuple(shape)}
+    layers = [m for m in network.modules() if isinstance(m, (nn.Linear, _ConvNd))]
+    if layers and isinstance(layers[-1], _ConvNd):
+        raise ExpressionError(
+            f"the network {type(network).__name__} ends in a convolution, so its values are no vectors, and their shape cannot be "
+            "read off it: say it with event_shape=, as in event_shape=(3, 32, 32)"
+        )
     return {variables[0]: (event_size(network),)}
 
 

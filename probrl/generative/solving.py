@@ -11,7 +11,7 @@ import numpy as np
 
 from probrl.errors import DataError, ExpressionError
 from probrl.paths import GaussianPath
-from probrl.solvers import RK4, Scheme, Solver, own_times
+from probrl.solvers import RK4, Adaptive, Scheme, Solver, own_times
 from probrl.solvers.schedule import values
 
 MARGIN = 1e-3  # how far from an end a solver stays where its numbers grow beyond every bound
@@ -93,6 +93,8 @@ class Solving:
         """Both ends, or times near to them: the margin at the noise is one for samples and likelihoods, because it is where
         the model begins, and what its network says is divided by the little of the data that is left there."""
         far = 1 - MARGIN
+        if isinstance(solver, Adaptive):  # it has no steps whose numbers could be looked at
+            solver = RK4(10)
         for first, last in ((1.0, 0.0), (1.0, near), (far, 0.0), (far, near)):
             try:
                 with np.errstate(all="ignore"):

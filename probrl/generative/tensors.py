@@ -12,9 +12,12 @@ from torch.utils._pytree import tree_leaves, tree_map
 from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import BATCH
+from probrl.generative.adaptive import log_density
+from probrl.generative.asked import finite, known_options, refuse_rising, repeats, replaced
 from probrl.generative.conditioned import joined, split
+from probrl.generative.inpainting import inpainted
 from probrl.generative.stepping import READY, Ready
-from probrl.solvers import Adaptive, Scheme, solve
+from probrl.solvers import Adaptive, Scheme
 
 
 class Tensors:
@@ -55,15 +58,18 @@ class Tensors:
             trajectory: whether the states of all times are returned, in front: ``(steps + 1, rows, *event)``.
             grid: its own times, falling.
             start: the state at the first time, in place of fresh noise.
-            known: ``(mask, value)``: the coordinates that are known keep what the path makes of them (inpainting).
+            known: ``(mask, value)``: the coordinates that are known keep what the path makes of them (inpainting); of
+                several variables two dicts.
             generator: of the noise; None is torch's own.
             compiled: whether all steps run as one compiled graph: for a model that is asked often. The first call takes
                 its time.
 
         Errors:
             DataError for a missing condition, conditions of different lengths, a start of another shape, NaN.
+            ExpressionError for an option that there is not.
         """
         dist: Any = self
+        known_options(dist.notation, kwargs)
         if sample_mean:
             raise ExpressionError(
                 f"{dist.notation}: the mean of {dist.article} has no closed form; average draws: n=100"
@@ -72,10 +78,11 @@ class Tensors:
         rows = self._rows_of(given)
         if rows is None and n is None and isinstance(start, Tensor):
             rows = len(start)
-        repeats = n or 1
-        if repeats > 1 and rows is not None:
-            given = tree_map(lambda v: v.repeat_interleave(repeats, 0) if isinstance(v, Tensor) else v, given)
-        total = (rows or 1) * repeats if batch_n is None else batch_n
+        times = repeats(dist.notation, n)
+        finite(dist.notation, {**{c: given[c] for c in dist.declaration.conditions}, "start": start})
+        if times > 1 and rows is not None:
+            given = tree_map(lambda v: v.repeat_interleave(times, 0) if isinstance(v, Tensor) else v, given)
+        total = (1 if rows is None else rows) * times if batch_n is None else batch_n
         extra = tuple(sample_shape)
         copies = int(torch.Size(extra).numel())
         conditions = [given[c] for c in dist.declaration.conditions]
@@ -127,38 +134,23 @@ class Tensors:
         compiled: bool,
     ) -> list[Tensor]:
         dist: Any = self
-        like = self._like()
-        said = self.predictor()
+        like, said = self._like(), self.predictor()
         times = dist.grid(dist.times(solver, grid))
+        refuse_rising(dist.notation, times, start)
+        known = replaced(dist.notation, known, rows, dist.shapes)
 
         def predict(x: Tensor, t: Tensor, until: Tensor) -> tuple[Tensor, ...]:
             return said(x, t, until, conditions)
 
-        if isinstance(solver, Adaptive):
+        if isinstance(solver, Adaptive) and known is None:
             spread = dist.spread_at(float(times[0]))
             return self._adaptive(solver, predict, times, self._started(start, rows, spread, like, generator))
-        if known is None:
-            ready = self._ready(solver, times, like)
-            x = self._started(start, rows, ready.spread, like, generator)
-            key = (dist.role, id(dist.handle.module)) if compiled else None
-            return [x, *ready.run(x, said, conditions, generator, key)]
-        scheme: Scheme = solver.scheme(dist.schedule, times)
-        x = self._started(start, rows, dist.start_scale(scheme), like, generator)
-        coefficients = dist.coefficients(scheme)
-        *at, ends = (torch.tensor(t, dtype=like.dtype, device=like.device) for t in (*scheme.stages, times[1:]))
-
-        def field(k: int, stage: int, x: Tensor) -> Tensor:
-            first, *others = predict(x, *(t[k].expand(x.shape[0]) for t in (at[stage], ends)))
-            share, weight, *weights = (float(c[stage][k]) for c in coefficients)
-            m = first if weight == 1 else first * weight
-            for w, other in zip(weights, others, strict=True):
-                m = m.add(other, alpha=w)
-            return m if share == 0 else m.add(x, alpha=share)
-
-        def fresh(k: int, x: Tensor) -> Tensor:
-            return torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
-
-        return [x, *(y for y, _ in _replacing(scheme, x, field, fresh, dist.path, known))]
+        ready = None if isinstance(solver, Adaptive) else self._ready(solver, times, like)
+        x = self._started(start, rows, 1.0 if ready is None else ready.spread, like, generator)
+        if known is not None or ready is None:
+            return inpainted(dist, solver, times, x, predict, generator, known)
+        key = (dist.role, id(dist.handle.module)) if compiled else None
+        return [x, *ready.run(x, said, conditions, generator, key)]
 
     def _ready(self, solver: Any, times: Any, like: Tensor) -> Ready:
         """The steps of a solver with their numbers, worked out once."""
@@ -249,6 +241,9 @@ class Tensors:
         self._rows_of(x_dict)
         probes = options.pop("probes", 0)
         exact = options.pop("exact", not probes)
+        finite(dist.notation, {k: x_dict[k] for k in names})
+        if isinstance(options.get("solver"), Adaptive):
+            return log_density(dist, x_dict, probes=0 if exact else probes or 1, **options)
         key = ("log_prob", dist.role, probes if not exact else 0, repr(sorted(options.items())))
         kept = dist.__dict__.setdefault("_functions", {})
         if key not in kept:
@@ -275,26 +270,3 @@ class Tensors:
         dist: Any = self
         count = sum(int(torch.Size(shape).numel()) for shape in dist.shapes.values())
         return -dist.get_log_prob(x_dict, **options) / (count * torch.log(torch.tensor(2.0)))
-
-
-def _replacing(scheme: Scheme, x: Tensor, field: Any, fresh: Any, path: Any, known: Any) -> Any:
-    """The steps of a solver; known coordinates take, before each step, what the path makes of them."""
-    if known is None:
-        return solve(scheme, x, field, fresh)
-    mask, value = known
-    if isinstance(mask, Tensor) and tuple(mask.shape) not in (tuple(value.shape), tuple(value.shape[1:])):
-        raise DataError(
-            f"known=(mask, value): the mask has the shape {tuple(mask.shape)}, the value {tuple(value.shape)}"
-        )
-
-    def at(x: Tensor, t: float) -> Tensor:
-        seen = path.alpha(t) * value + path.sigma(t) * fresh(0, x)
-        return torch.where(mask.bool(), seen, x)
-
-    def steps() -> Any:
-        inside = lambda k, stage, y: field(k, stage, at(y, float(scheme.stages[0][k])) if stage == 0 else y)  # noqa: E731
-        *others, last = solve(scheme, x, inside, fresh)
-        yield from others
-        yield torch.where(mask.bool(), value, last[0]), last[1]
-
-    return steps()

@@ -31,6 +31,7 @@ class Tokens(nn.Module):
         each = given[: len(self.conditions)]
         if len(given) > len(each):
             each = tuple(tree_map(lambda c: kept(c, given[-1]), c) for c in each)
+        self._refuse_other_tokens(x)
         condition = dict(zip(self.conditions, each, strict=True)) if len(each) > 1 else each[0] if each else None
         out = self.network(x.round().long().reshape(len(x), *self.shape), t, condition)
         if tuple(out.shape) != (len(x), *self.shape, self.classes):
@@ -38,7 +39,17 @@ class Tokens(nn.Module):
                 f"the network {type(self.network).__name__} gave {tuple(out.shape)} where logits of shape "
                 f"{(len(x), *self.shape, self.classes)} are needed"
             )
-        return out.reshape(len(x), -1, self.classes)
+        return out.flatten(1, -2)
+
+    def _refuse_other_tokens(self, x: Tensor) -> None:
+        if torch.compiler.is_compiling() or not torch.is_grad_enabled() or not x.numel():
+            return  # only data that are trained on are looked at
+        low, high = (float(v) for v in x.detach().aminmax())
+        if low < 0 or high > self.classes or bool((x.detach().round() - x.detach()).abs().max() > 1e-3):
+            raise DataError(
+                f"tokens are whole numbers from 0 to {self.classes - 1}, the classes that the model is declared with (and "
+                f"{self.classes} where they are masked); the data go from {low:g} to {high:g}"
+            )
 
 
 class Guess(nn.Module):

@@ -11,6 +11,8 @@ from probrl.errors import DataError
 from probrl.solvers.base import Solver
 from probrl.solvers.schedule import Schedule
 
+STEPPING = ("dopri8", "dopri5", "bosh3", "fehlberg2", "adaptive_heun")  # those that take an error into account
+
 
 @dataclass(frozen=True)
 class Adaptive(Solver):
@@ -42,13 +44,21 @@ class Adaptive(Solver):
             raise DataError(f"pr.solvers.Adaptive(rtol={self.rtol}, atol={self.atol}): tolerances are positive")
 
     def integrate(self, velocity: Any, x: Any, times: Tensor, parameters: Any = ()) -> Any:
-        """The states at the times, stacked in front; ``velocity(t, x)`` has a scalar time."""
+        """The states at the times, stacked in front; ``velocity(t, x)`` has a scalar time between the first and the last."""
         import torchdiffeq
 
-        options = {"method": self.method, "rtol": self.rtol, "atol": self.atol}
+        low, high = times.min(), times.max()
+
+        def inside(t: Tensor, x: Tensor) -> Tensor:
+            found: Tensor = velocity(t.clamp(low, high), x)
+            return found
+
+        options: dict[str, Any] = {"method": self.method, "rtol": self.rtol, "atol": self.atol}
+        if self.method in STEPPING:
+            options["options"] = {"step_t": times}  # no step goes beyond an end, where a path may be undefined
         if self.adjoint:
-            return torchdiffeq.odeint_adjoint(velocity, x, times, adjoint_params=tuple(parameters), **options)
-        return torchdiffeq.odeint(velocity, x, times, **options)
+            return torchdiffeq.odeint_adjoint(inside, x, times, adjoint_params=tuple(parameters), **options)
+        return torchdiffeq.odeint(inside, x, times, **options)
 
     def scheme(self, schedule: Schedule, times: Any) -> Any:
         raise DataError(

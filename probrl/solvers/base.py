@@ -93,7 +93,10 @@ def own_times(times: Any) -> Array:
     Errors:
         DataError unless it is a strictly monotone sequence of at least two times in [0, 1].
     """
-    found = np.asarray([float(x) for x in times], dtype=np.float64)
+    try:
+        found = np.asarray([float(x) for x in times], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"grid={times!r}: a grid is a sequence of times in [0, 1], all falling") from None
     steps = np.diff(found)
     if len(found) < 2 or found.min() < 0 or found.max() > 1 or not ((steps < 0).all() or (steps > 0).all()):
         raise DataError(f"grid={list(times)}: a grid is at least two times in [0, 1], all falling (from noise to data)")

@@ -91,7 +91,9 @@ class Agent(Declared, Stored):
         """The environments it learns in; made when they are first asked for, since predicting needs no simulator."""
         if self._environments is None:
             if self.env is None:
-                raise EnvironmentError("this agent has no environment: hand one over, as in pr.PPO('CartPole-v1') or pr.load(path, env=...)")
+                raise EnvironmentError(
+                    "this agent has no environment: hand one over, as in pr.PPO('CartPole-v1') or pr.load(path, env=...)"
+                )
             copies = self.algorithm.num_envs if repeatable(self.env) else None
             self._environments = make(self.env, copies, **self.settings.making)
         return self._environments
