@@ -1,7 +1,7 @@
 """The directive `algorithm`: the sections of an algorithm's page, made from its declaration when the pages are built.
 
-Equations, table of gradients, logged metrics, options, learning curves, sources: each is asked of the object that is
-executed, or of its docstring, so that no page can say otherwise. Pictures in `docs/curves/NAME/` are the curves.
+Equations, table of gradients, logged metrics, options, sources: each is asked of the object that is executed, or of its
+docstring, so that no page can say otherwise. Learning curves are drawn from what the benchmarks wrote, see `returns`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import returns
 from docutils import nodes
-from docutils.parsers.rst import Directive
+from sections import Made, code, formula, paragraph, table
 from sphinx.application import Sphinx
 
 ENVIRONMENT = "CartPole-v1"
@@ -26,40 +27,45 @@ STEPS = (
 )
 
 
-class Algorithm(Directive):
+class Algorithm(Made):
     """The sections of one algorithm's page, by the name of its file."""
-
-    required_arguments = 1
-    has_content = False
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         agent, summary = made(name)
+        self.made_from(type(agent.algorithm), __file__)
         said = read_docstring(type(agent.algorithm))
         tables = agent.program.gradients().values()
         trained = [
             formula(agent.program.latex()),
             *map(paragraph, [*said.body, STEPS, "Which term moves which network:"]),
         ]
-        trained += [nodes.literal_block(str(table), str(table), language="none") for table in tables]
+        trained += [code(str(table), "none") for table in tables]
         sections = {
             "What is trained": trained,
             "What is logged": [table(("name", "what it is"), meanings(agent).items(), literal=1)],
             "Defaults": [table(("option", "default", "what it is"), options(agent.algorithm, said.fields), literal=2)],
             "Options that suit an environment": suited(type(agent.algorithm)),
-            "Learning curves": curves(Path(self.state.document.settings.env.srcdir), name),
+            "Learning curves": self.curves(name),
             "Sources": [paragraph(said.sources)],
         }
         found = [self.section(title, inside) for title, inside in sections.items() if inside]
         return [paragraph(summary), *found]
 
-    def section(self, title: str, inside: list[nodes.Node]) -> nodes.section:
-        """A section with a title of its own, known to the table of contents."""
-        made = nodes.section(ids=[nodes.make_id(title)], names=[nodes.fully_normalize_name(title)])
-        made += nodes.title(title, title)
-        made.extend(inside)
-        self.state.document.note_implicit_target(made, made)
-        return made
+    def curves(self, name: str) -> list[nodes.Node]:
+        """The curves and the table of every file of returns that there is of the algorithm."""
+        known = returns.files(Path(self.env.srcdir) / "curves", name)
+        if not known:
+            return []
+        self.made_from(returns.__file__, *known)
+        read = [returns.read(file) for file in known]
+        picture = returns.draw(read, self.pictures / "returns.png")
+        return [
+            paragraph(returns.SAID),
+            *self.picture(picture, returns.CAPTION),
+            table(returns.HEAD, returns.rows(read), literal=1, wide=1),
+            code("\n".join(f"{r.env}: {r.settings}" for r in read), "none"),
+        ]
 
 
 def made(name: str) -> tuple[Any, str]:
@@ -111,41 +117,7 @@ def suited(algorithm: type[Any]) -> list[nodes.Node]:
 
     text = suits(algorithm)
     said = "An option that is not given is the one that suits the environment; tuned=False asks for the defaults above."
-    return [paragraph(said), nodes.literal_block(text, text, language="none")] if text else []
-
-
-def curves(pages: Path, name: str) -> list[nodes.Node]:
-    """The pictures of the algorithm's learning curves, where there are any; a file's name says what it shows."""
-    found: list[nodes.Node] = []
-    for picture in sorted((pages / "curves" / name).glob("*.[ps][nv]g")):
-        caption = picture.stem.replace("_", " ")
-        found += [nodes.image(uri=f"curves/{name}/{picture.name}", alt=caption), paragraph(caption)]
-    return found
-
-
-def formula(latex: str) -> nodes.Node:
-    """A display formula."""
-    return nodes.math_block(latex, latex, nowrap=True, number=None, label=None)
-
-
-def paragraph(text: str) -> nodes.paragraph:
-    """Plain text."""
-    return nodes.paragraph(text, text)
-
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], literal: int) -> nodes.table:
-    """A table whose first columns are set like code."""
-    group = nodes.tgroup(cols=len(head))
-    group.extend(nodes.colspec(colwidth=1 if i < literal else 4) for i in range(len(head)))
-    group += nodes.thead("", row(head, 0))
-    group += nodes.tbody("", *(row(cells, literal) for cells in rows))
-    return nodes.table("", group)
-
-
-def row(cells: tuple[str, ...], literal: int) -> nodes.row:
-    """A row of a table."""
-    texts = [nodes.literal(c, c) if i < literal else nodes.Text(c) for i, c in enumerate(cells)]
-    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", text)) for text in texts))
+    return [paragraph(said), code(text, "none")] if text else []
 
 
 def setup(app: Sphinx) -> dict:
