@@ -44,7 +44,7 @@ class AppliedModel(Applied):
             noise: in place of fresh standard normal noise.
             weight: the error that is weighted equally at all times: "noise", "velocity", "data", "score", "F", or
                 "likelihood" or "min_snr"; None is the model's own.
-            law: of the time: "uniform", "likelihood", "logit_normal" or "edm"; None is the model's own.
+            law: of the time: "uniform", "likelihood", "logit_normal", "edm" or "arcsine"; None is the model's own.
         """
         data = tuple(map(ranked, self.dist.values_of(self, values, named), self.dist.ranks))
         x = self.dist.state(data)

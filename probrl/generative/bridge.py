@@ -56,7 +56,9 @@ class Bridge(Model):
             (velocity, score) of SF2M, whose targets grow beyond every bound at both ends.
         solver: Euler-Maruyama with 20 steps; Runge-Kutta methods go along the flow. All take equal steps of the root of time
             unless a grid is named, because what they follow goes like that root near the data.
-        options: ``name``, ``event_shape``, ``law``, ``drop`` of :class:`Model`.
+        law: of the times that it is trained at: "arcsine", whose density is that by which the velocity grows to both ends,
+            "uniform", as for velocity and score unless another is named, or "logit_normal".
+        options: ``name``, ``event_shape``, ``drop`` of :class:`Model`.
 
     Errors:
         ExpressionError for solvers that need a Gaussian path (DPM, DDIM), and for several variables.
@@ -89,6 +91,7 @@ class Bridge(Model):
         *,
         sigma: float = 1.0,
         coupling: Any = "entropic",
+        law: str | None = None,
         event_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
         **options: Any,
     ):
@@ -102,7 +105,8 @@ class Bridge(Model):
             network = Paired(network, declared.conditions, shapes, score)
             event_shape = shapes
         self.__dict__["coupling"] = coupling
-        super().__init__(declaration, network, path=Brownian(sigma), event_shape=event_shape, **options)  # type: ignore[arg-type]
+        law = law or ("uniform" if options.get("predicts") == "velocity" else "arcsine")
+        super().__init__(declaration, network, path=Brownian(sigma), law=law, event_shape=event_shape, **options)  # type: ignore[arg-type]
 
     @classmethod
     def example(cls) -> Any:
@@ -231,7 +235,7 @@ class AppliedBridge(AppliedModel):
             start: the other end: samples, or None for standard normal noise.
             t: the time, in place of a fresh one from ``law``.
             noise: in place of fresh standard normal noise.
-            law: of the time: "uniform" or "logit_normal"; None is the model's own.
+            law: of the time: "arcsine", "uniform" or "logit_normal"; None is the model's own.
         """
         if "weight" in named:
             raise ExpressionError(f"{self!r}.matching(weight=...): a bridge weights both of its errors alike")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from probrl.distributions.conditional import row_of
 from probrl.distributions.uniform import Uniform
 from probrl.errors import ExpressionError
 from probrl.expr.base import Expr
-from probrl.expr.operators import clip, noise, sigmoid
+from probrl.expr.operators import clip, cos, noise, sigmoid
 
 INSIDE = 1e-3  # how far from the ends times are drawn that are uniform in an infinite log-SNR
 
@@ -42,7 +43,14 @@ def edm(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | N
     return clip(path.time_of(1.2 - 1.2 * noise(like=row_of(per))), first, last), None
 
 
-LAWS = {f.__name__: f for f in (uniform, likelihood, logit_normal, edm)}
+def arcsine(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
+    """(1 - cos pi u) / 2 for uniform u: more often near both ends, where a bridge's velocity goes like 1 / sqrt(t (1 - t)),
+    which is the density of these times."""
+    angle = math.pi * Uniform(0.0, 1.0).draw(per=per)
+    return first + (last - first) * (0.5 - 0.5 * cos(angle)), None
+
+
+LAWS = {f.__name__: f for f in (uniform, likelihood, logit_normal, edm, arcsine)}
 
 
 def drawn(law: str, path: Any, ends: tuple[float, float], per: Expr) -> tuple[Expr, Expr | None]:

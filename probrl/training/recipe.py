@@ -23,7 +23,7 @@ class Recipe:
         path: from data to noise, as in "linear_vp".
         predicts: what the network says: "noise", "score", "data", "velocity" or "F".
         weight: the error that is weighted equally at all times.
-        law: of the times that it is trained at: "uniform", "likelihood", "logit_normal" or "edm".
+        law: of the times that it is trained at: "uniform", "likelihood", "logit_normal", "edm" or "arcsine".
         coupling: which noise goes with which datum: "independent" or "ot".
         drop: how often conditions are dropped in training, for guidance.
         conditional: whether it is conditioned on the column "c" of the data.

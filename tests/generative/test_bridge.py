@@ -140,6 +140,18 @@ def test_a_coupling_is_an_operation_of_compiled_code(coupling):
     assert found[0] == pytest.approx(found[1], rel=1e-4)
 
 
+def test_it_is_trained_at_times_of_the_density_of_its_velocity():
+    torch.manual_seed(0)
+    flat = pr.Bridge("x", lambda x, t: (t * x, 0 * x), event_shape=(1,), coupling="independent")
+    zeros = {"x": torch.zeros(4000, 1), "y": torch.zeros(4000, 1)}
+    t = (flat.matching(x, start=y, noise=1 + 0 * x)(zeros) - 1).clamp(min=0).sqrt()  # t times root t(1 - t)
+    u = torch.rand(4000)
+    drawn = 0.5 - 0.5 * (torch.pi * u).cos()
+    truth = drawn * (drawn * (1 - drawn)).sqrt()
+    levels = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])
+    torch.testing.assert_close(t.quantile(levels), truth.quantile(levels), atol=0.02, rtol=0)
+
+
 def test_matching_is_the_error_by_hand():
     b, t, e = small(coupling="independent"), torch.linspace(0.1, 0.9, 6), torch.randn(6, 2)
     batch = {"x": torch.randn(6, 2), "y": torch.randn(6, 2), "t": t, "e": e}

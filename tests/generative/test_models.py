@@ -45,7 +45,7 @@ def test_matching_is_the_weighted_error_by_hand(family, predicts, batch):
 
 
 @pytest.mark.parametrize("weight", ["noise", "velocity", "data", "F", "likelihood", "min_snr"])
-@pytest.mark.parametrize("law", ["uniform", "likelihood", "logit_normal", "edm"])
+@pytest.mark.parametrize("law", ["uniform", "likelihood", "logit_normal", "edm", "arcsine"])
 def test_every_weight_and_every_law_of_times_is_checked(weight, law, batch):
     loss = pr.mean(small()(s).matching(a, weight=weight, law=law))
     loss.check(batch)
