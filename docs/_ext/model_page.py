@@ -9,7 +9,7 @@ from typing import Any
 
 import model_pictures
 from docutils import nodes
-from sections import Made, code, formula, paragraph, plain, read_docstring, table
+from sections import Made, code, formula, paragraph, read_docstring, table
 from sphinx.application import Sphinx
 
 ANSWERS = {
@@ -65,7 +65,8 @@ class ModelPage(Made):
         try:
             return [formula(loss().latex())]
         except ExpressionError as refusal:
-            return [paragraph(reason(refusal))]
+            why = reason(refusal)
+            return [paragraph(f"{why[:1].upper()}{why[1:]}.")]
 
 
 def answers(model: Any) -> list[tuple[str, str]]:
@@ -94,19 +95,43 @@ def reason(refusal: Exception) -> str:
 
 
 def options(cls: type[Any], own: dict[str, str]) -> list[tuple[str, str, str]]:
-    """The arguments of a class, and those that it hands on to the model's."""
+    """The arguments of a class, and those that it hands on, as far as it says so."""
     from probrl.generative.model import Model
 
+    first, *others = handing_on(cls)
+    said = [own, *(read_docstring(base).fields for base in (first, *others, Model))]
+    handed = own.get("options", "those of")
     found: dict[str, tuple[str, str, str]] = {}
-    handed = [cls, *([Model] if any(p.kind is p.VAR_KEYWORD for p in signature(cls)) else [])]
-    general = read_docstring(Model).fields
-    for base in handed:
+    for base in (first, *others):
         for p in signature(base):
-            words = own.get(p.name) or general.get(p.name)
-            if p.name != "self" and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and words and p.name not in found:
-                default = "" if p.default is p.empty else str(getattr(p.default, "__name__", p.default))
-                found[p.name] = (p.name, default, plain(words))
+            known = base is first or p.name in own or "those of" in handed or p.name in re.findall(r"\w+", handed)
+            named = p.kind is p.KEYWORD_ONLY or (base is first and p.kind is p.POSITIONAL_OR_KEYWORD)
+            words = [fields[p.name] for fields in said if p.name in fields]
+            if known and named and words and p.name not in found:
+                words = [w for w in words if not re.match(r"(as )?of \w+\.?$", w)] or words
+                found[p.name] = (p.name, default(cls, p), words[0])
     return list(found.values())
+
+
+def handing_on(cls: type[Any]) -> list[type[Any]]:
+    """Whose constructor is called, and those that it hands options on to."""
+    found: list[type[Any]] = []
+    for base in (base for base in cls.__mro__ if "__init__" in vars(base)):
+        found.append(base)
+        if not any(p.kind is p.VAR_KEYWORD for p in signature(base)):
+            break
+    return found
+
+
+def default(cls: type[Any], p: inspect.Parameter) -> str:
+    """What an argument is unless it is given; of some a class has what is usual."""
+    usual = {"path": "usual_path", "predicts": "usual_prediction", "weight": "usual_weight", "solver": "usual_solver"}
+    value = p.default
+    if value is None and (of_class := getattr(cls, usual.get(p.name, ""), None)) is not None:
+        value = of_class
+    if p.name == "solver" and value is not None:
+        return f"{type(value).__name__}({value.steps})"
+    return "" if value is p.empty else str(getattr(value, "__name__", value))
 
 
 def signature(cls: type[Any]) -> list[inspect.Parameter]:

@@ -77,7 +77,7 @@ def used(cls: type[Any]) -> list[nodes.Node]:
     """The models that go along it unless they are told otherwise."""
     from members import members
 
-    found = [m.__name__ for m in members()["model"].values() if getattr(m, "usual_path", None) is cls]
+    found = [m.__name__ for m in members()["model"].values() if vars(m).get("usual_path") is cls]
     return [paragraph(f"The path of {' and '.join(found)}, unless another is given.")] if found else []
 
 

@@ -94,7 +94,7 @@ def read_docstring(thing: Any) -> Said:
 def _fields(text: str) -> dict[str, str]:
     """Phrases by argument; several arguments may share one."""
     found = {}
-    for entry in re.split(r"\n(?=\w)", text):
+    for entry in re.split(r"\n(?=\w)", text) if text else []:
         names, _, said = entry.partition(": ")
         found |= dict.fromkeys(names.split(", "), plain(said))
     return found
