@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Generator, Tensor
 
-from probrl.graph.compiling import kept_guards, own_code
+from probrl.graph.compiling import compiled
 from probrl.solvers import Scheme
 
 Terms = tuple[tuple[int, float], ...]  # which tensor, times what
@@ -123,9 +123,7 @@ class Ready:
             def loop(x: Tensor, drawn: list[Any], conditions: Sequence[Any]) -> list[Tensor]:
                 return self._steps(x, predict, conditions, lambda k, _: drawn[k])
 
-            self._compiled[key] = torch.compile(
-                own_code(loop, "sample"), fullgraph=True, options={"guard_filter_fn": kept_guards}
-            )
+            self._compiled[key] = compiled(loop, "sample")
         found: list[Tensor] = self._compiled[key](x, drawn, conditions)
         return found
 

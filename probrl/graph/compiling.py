@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from types import FunctionType, MethodType
 from typing import Any
+
+import torch
+from torch import fx
+
+from probrl.graph import rewriting
 
 _numbers = itertools.count()
 
@@ -18,6 +24,30 @@ def own_code(method: Any, name: str = "update") -> Any:
     code = function.__code__.replace(co_name=f"{name}_{next(_numbers)}")
     copy = FunctionType(code, function.__globals__, code.co_name, closure=function.__closure__)
     return MethodType(copy, method.__self__) if hasattr(method, "__self__") else copy
+
+
+def compiled(function: Any, name: str, backend: str = "inductor") -> Any:
+    """A function compiled whole; for a CPU its graph is rewritten first, see :mod:`probrl.graph.rewriting`."""
+    options: dict[str, Any] = {"guard_filter_fn": kept_guards}
+    if backend == "inductor":
+        options |= _kernels()
+    return torch.compile(own_code(function, name), fullgraph=True, backend=backend, options=options)
+
+
+@cache
+def _kernels() -> dict[str, Any]:
+    """How kernels are made: what guards look at is not looked at again, argument by argument, in the code itself."""
+    from torch._inductor import config, custom_graph_pass  # importing them costs seconds
+
+    class Rewriting(custom_graph_pass.CustomGraphPass):
+        def __call__(self, graph: fx.Graph) -> None:
+            rewriting.rewritten(graph)
+
+        def uuid(self) -> Any:
+            return custom_graph_pass.get_hash_for_files((rewriting.__file__,))
+
+    repeated = [n for n in ("size_asserts", "alignment_asserts", "scalar_asserts") if hasattr(config, n)]
+    return {"post_grad_custom_post_pass": Rewriting(), **dict.fromkeys(repeated, False)}
 
 
 def kept_guards(guards: Any) -> list[bool]:

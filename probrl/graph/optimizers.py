@@ -78,8 +78,8 @@ class Adam(Optimizer):
         m = [b1 * old + (1 - b1) * d for old, d in zip(state["exp_avg"], g, strict=True)]
         v = [b2 * old + (1 - b2) * d * d for old, d in zip(state["exp_avg_sq"], g, strict=True)]
         size = lr / -torch.expm1(step * math.log(b1))  # 1 - b1^step, exact in float32 too
-        root = (-torch.expm1(step * math.log(b2))).sqrt()
-        new = [x - size * first / (second.sqrt() / root + self.eps) for x, first, second in zip(p, m, v, strict=True)]
+        shrink = (-torch.expm1(step * math.log(b2))).rsqrt()  # a product for each entry, where a quotient costs five
+        new = [x - size * first / (second.sqrt() * shrink + self.eps) for x, first, second in zip(p, m, v, strict=True)]
         return new, {"exp_avg": m, "exp_avg_sq": v}
 
     def fused(

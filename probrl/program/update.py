@@ -14,7 +14,7 @@ from probrl.expr.scalars import iteration, progress
 from probrl.expr.state import COPIED, Cell
 from probrl.graph.batch import entries, sources_of
 from probrl.graph.cells import tensor_of
-from probrl.graph.compiling import kept_guards, own_code
+from probrl.graph.compiling import compiled
 from probrl.program.run import Runner, Scope
 
 REPAID = 50_000  # updates after which the 10 to 25 seconds of a compilation are won back on a CPU
@@ -143,15 +143,13 @@ def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], An
         return None
 
     def compile_with(function: Any, eagerly: Any) -> Any:
-        compiled = torch.compile(
-            own_code(function), fullgraph=True, backend=backend, options={"guard_filter_fn": kept_guards}
-        )
+        whole = compiled(function, "update", backend)
         state = {"broken": False}
 
         def call(passes: Any, stopped: Any) -> Any:
             if not state["broken"]:
                 try:
-                    return compiled(passes, stopped)
+                    return whole(passes, stopped)
                 except Exception as error:
                     if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                         raise
