@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from probrl.errors import DataError
 
 
-def optimal_coupling(x: Tensor, y: Tensor) -> Tensor:
+def optimal_coupling(x: Tensor, y: Tensor, groups: Tensor | None = None) -> Tensor:
     r"""The permutation of the second batch that makes the pairs closest, exactly.
 
     .. math:: \pi = \operatorname*{arg\,min}_{\pi \in S_B} \sum_i \lVert x_i - y_{\pi(i)} \rVert^2
@@ -19,6 +21,9 @@ def optimal_coupling(x: Tensor, y: Tensor) -> Tensor:
     Args:
         x: (B, *event), the data.
         y: (B, *event), the noise, or the other end of a bridge.
+        groups: (B,), whole numbers; pairs change among equal ones only. With the conditions of a model as groups, the noise
+            beside a condition is still any noise; without, it would be the noise that lies near that condition's data, and a
+            model that is drawn from any noise would not have learned where it begins.
 
     Returns:
         (B,), whole numbers, on the device of ``y``.
@@ -42,9 +47,29 @@ def optimal_coupling(x: Tensor, y: Tensor) -> Tensor:
     if x.dim() == 0 or x.shape != y.shape:
         raise DataError(f"a coupling is between batches of one shape; got {tuple(x.shape)} and {tuple(y.shape)}")
     first, second = (v.detach().reshape(len(v), -1).double() for v in (x, y))
+    if not (first.isfinite().all() and second.isfinite().all()):
+        raise DataError("a coupling is between finite points; the batches hold NaN or infinity")
+    if groups is not None:
+        return within(groups, lambda rows: optimal_coupling(x[rows], y[rows]))
     # The assignment would be the same by inner products alone, but the search is three times as long without the squares.
     squares = first.square().sum(1, keepdim=True) + second.square().sum(1)
     cost = squares - 2 * first @ second.T
-    if not cost.isfinite().all():
-        raise DataError("a coupling is between finite points; the batches hold NaN or infinity")
     return torch.as_tensor(linear_sum_assignment(cost.cpu().numpy())[1], device=y.device)
+
+
+def within(groups: Tensor, search: Callable[[Tensor], Tensor]) -> Tensor:
+    """For each row another one of its group, by a search that is given the rows of a group and gives their order.
+
+    Args:
+        groups: (B,), whole numbers.
+        search: from rows (k,) to an order of them (k,).
+
+    Returns:
+        (B,), whole numbers. A row that is alone in its group stays where it is.
+    """
+    found = torch.arange(len(groups), device=groups.device)
+    labels, sizes = groups.unique(return_counts=True)
+    for label in labels[sizes > 1]:
+        rows = (groups == label).nonzero().squeeze(1)
+        found[rows] = rows[search(rows)]
+    return found

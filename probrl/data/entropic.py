@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from probrl.data.coupling import within
 from probrl.errors import DataError
 
 LEVELS, FEW = 6, 5
 ABSORBED, TINY = 10, 1e-100
 
 
-def entropic_coupling(x: Tensor, y: Tensor, u: Tensor, epsilon: float, iterations: int = 50) -> Tensor:
+def entropic_coupling(
+    x: Tensor, y: Tensor, u: Tensor, epsilon: float, iterations: int = 50, groups: Tensor | None = None
+) -> Tensor:
     r"""For each point of a batch one of the other, drawn from the entropic plan between them.
 
     .. math:: \pi = \operatorname*{arg\,min}_{\pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert^2 - \varepsilon H(\pi),
@@ -25,6 +28,7 @@ def entropic_coupling(x: Tensor, y: Tensor, u: Tensor, epsilon: float, iteration
         u: (B,), uniform random numbers, one per point of x.
         epsilon: the weight of the entropy, positive, in the unit of squared distances.
         iterations: of Sinkhorn's algorithm at that epsilon, after fewer at larger ones; the marginal of x is exact.
+        groups: (B,), whole numbers; points are drawn from equal ones only, see :func:`optimal_coupling`.
 
     Returns:
         (B,), whole numbers: ``y[entropic_coupling(x, y, u, 0.5)]`` stands beside ``x``.
@@ -45,6 +49,8 @@ def entropic_coupling(x: Tensor, y: Tensor, u: Tensor, epsilon: float, iteration
         raise DataError(f"a coupling is between batches of one shape; got {tuple(x.shape)} and {tuple(y.shape)}")
     if not epsilon > 0:
         raise DataError(f"epsilon={epsilon!r}: the weight of the entropy is positive")
+    if groups is not None:
+        return within(groups, lambda rows: entropic_coupling(x[rows], y[rows], u[rows], epsilon, iterations))
     first, second = (v.detach().reshape(len(v), -1).double() for v in (x, y))
     cost = torch.cdist(first, second).square()
     if not cost.isfinite().all():

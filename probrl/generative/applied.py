@@ -51,7 +51,7 @@ class AppliedModel(Applied):
         density: Expr | None = None
         if t is None:
             t, density = times.drawn(law or self.dist.law, self.dist.path, self.dist.trained, x)
-        e = self.dist.coupled(x) if noise is None else noise
+        e = self.dist.coupled(x, self.args) if noise is None else noise
         extra = {"t": timed(t, self), "e": ranked(e, self.dist.state_rank)}
         if density is not None:
             extra["density"] = density

@@ -51,7 +51,8 @@ class Bridge(Model):
         score: the network of the second prediction.
         sigma: the volatility of the motion.
         coupling: of data and start in training: "entropic" (regularised by 2 sigma^2, the Schroedinger bridge), "ot",
-            "independent" (as the pairs are given), or a function of expressions ``(x, start) -> start``.
+            "independent" (as the pairs are given), or a function of expressions ``(x, start) -> start``. With conditions,
+            among rows of equal conditions, as in :class:`Flow`.
         predicts: "displacement" for the pair (x_1 - x_0, noise), both of size one at all times; "velocity" for the pair
             (velocity, score) of SF2M, whose targets grow beyond every bound at both ends.
         solver: Euler-Maruyama with 20 steps; Runge-Kutta methods go along the flow. All take equal steps of the root of time
@@ -245,7 +246,7 @@ class AppliedBridge(AppliedModel):
         if t is None:
             t, _ = times.drawn(law or dist.law, dist.path, dist.trained, x)
         other = _fresh(x) if start is None else ranked(start, dist.state_rank)
-        other = coupled(dist.coupling, x, other, 2 * dist.path.volatility**2)
+        other = coupled(dist.coupling, x, other, 2 * dist.path.volatility**2, self.args)
         extra = {"start": other, "t": ranked(t, 0)}
         extra["e"] = _fresh(x) if noise is None else ranked(noise, dist.state_rank)
         if dist.drop:

@@ -20,7 +20,9 @@ class Flow(Model):
 
     Args:
         coupling: which noise goes with which datum in training: "independent"; "ot" for the exact assignment of the
-            minibatch, by which paths cross less; or a function of expressions ``(x) -> noise``.
+            minibatch, by which paths cross less; or a function of expressions ``(x) -> noise``. With conditions, noise is
+            assigned among rows of equal conditions, so that beside each condition it stays standard normal, where the
+            sampling begins; conditions that are all different leave pairs as they are.
         options: those of :class:`Model`; the path is linear, the network predicts the velocity, and Euler's method with
             10 steps draws from it, unless something else is said.
 
@@ -48,9 +50,9 @@ class Flow(Model):
         super().__init__(declaration, network, **options)
         self.coupling = coupling
 
-    def coupled(self, x: Expr) -> Expr:
+    def coupled(self, x: Expr, given: tuple[Expr, ...] = ()) -> Expr:
         if callable(self.coupling):
             found: Expr = self.coupling(x)
             return found
         e = noise(like=x)
-        return e if self.coupling == "independent" else paired(x, e)
+        return e if self.coupling == "independent" else paired(x, e, given)

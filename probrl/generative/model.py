@@ -199,7 +199,7 @@ class Model(Solving, Tensors, Distribution):
             w = w / extra["density"]
         return error if isinstance(w, int) else w * error
 
-    def coupled(self, x: Expr) -> Expr:
+    def coupled(self, x: Expr, given: tuple[Expr, ...] = ()) -> Expr:
         """The noise that a value is brought together with in training: its own."""
         return noise(like=x)
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probrl.data.coupling import optimal_coupling
+from probrl.data.entropic import entropic_coupling
 from probrl.errors import DataError
 
 
@@ -47,3 +48,16 @@ def test_batches_that_do_not_pair_are_refused():
         optimal_coupling(torch.tensor(0.0), torch.tensor(0.0))
     with pytest.raises(DataError, match="NaN"):
         optimal_coupling(torch.full((3, 2), float("nan")), torch.zeros(3, 2))
+
+
+def test_within_groups_pairs_are_the_best_of_each_group_and_the_lonely_stay():
+    torch.manual_seed(0)
+    groups = torch.tensor([0, 1, 0, 1, 0, 7, 1])
+    x, y = torch.randn(7, 2), torch.randn(7, 2)
+    found = optimal_coupling(x, y, groups)
+    assert torch.equal(groups[found], groups) and found[5] == 5 and sorted(found.tolist()) == list(range(7))
+    for k in (0, 1):
+        rows = (groups == k).nonzero()[:, 0]
+        assert torch.equal(found[rows], rows[optimal_coupling(x[rows], y[rows])])
+    drawn = entropic_coupling(x, y, torch.rand(7), 0.5, groups=groups)
+    assert torch.equal(groups[drawn], groups) and drawn[5] == 5

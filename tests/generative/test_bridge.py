@@ -140,6 +140,20 @@ def test_a_coupling_is_an_operation_of_compiled_code(coupling):
     assert found[0] == pytest.approx(found[1], rel=1e-4)
 
 
+@pytest.mark.parametrize("coupling", ["entropic", "ot"])
+def test_beside_each_condition_the_start_is_any_start(coupling):
+    """Coupled over all conditions, the start of a condition would be what lies near its data, and not what is sampled."""
+    torch.manual_seed(0)
+    told = pr.Bridge("x | c", lambda x, t, c: (0 * x, 0 * x), event_shape=(1,), coupling=coupling)
+    c = pr.symbols("c")
+    kind = torch.arange(2).repeat(200).float()[:, None]
+    batch = {"x": 6 * kind - 3 + 0.1 * torch.randn(400, 1), "c": kind, "y": torch.randn(400, 1)}
+    error = told(c).matching(x, start=y, t=0.5 + 0 * pr.symbols("u"), noise=0 * x)({**batch, "u": torch.zeros(400)})
+    moved = error.sqrt()  # |start - x|, and the start lies between the data of both conditions
+    for k, side in ((0, 3.0), (1, 3.0)):
+        assert float(moved[kind[:, 0] == k].mean()) == pytest.approx(side, abs=0.25)
+
+
 def test_it_is_trained_at_times_of_the_density_of_its_velocity():
     torch.manual_seed(0)
     flat = pr.Bridge("x", lambda x, t: (t * x, 0 * x), event_shape=(1,), coupling="independent")
