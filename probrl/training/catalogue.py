@@ -19,6 +19,8 @@ from probrl.expr.written import from_plain, to_plain
 from probrl.training.settings import nearest, whole_number
 
 SHARES = ("gamma", "gae_lambda")  # numbers from 0 to 1
+POSITIVE = ("clip_coef", "target_kl", "max_grad_norm", "temperature", "weight_clip")
+NOT_NEGATIVE = ("learning_rate", "vf_coef", "kl_coef")
 WANTED = {
     "actor": "pr.Categorical('a | s', network)",
     "critic": "pr.Deterministic('v | s', network)",
@@ -89,8 +91,10 @@ def check_hyper_parameters(algorithm: Any) -> None:
                 whole_number(f.name, size)
         if f.name in SHARES and isinstance(value, (int, float)) and not 0 <= value <= 1:
             raise DataError(f"{f.name} must be from 0 to 1, got {value!r}")
-        if f.name == "learning_rate" and isinstance(value, (int, float)) and value < 0:
+        if f.name in NOT_NEGATIVE and isinstance(value, (int, float)) and value < 0:
             raise DataError(f"{f.name} must not be negative, got {value!r}")
+        if f.name in POSITIVE and isinstance(value, (int, float)) and value <= 0:
+            raise DataError(f"{f.name} must be positive, got {value!r}")
     parts = getattr(algorithm, "num_minibatches", 1)
     rows = getattr(algorithm, "num_envs", parts) * getattr(algorithm, "num_steps", 1)
     if parts > rows:
@@ -109,7 +113,7 @@ def own_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: part for name, part in parts.items() if part is not None}
     found = {name: lift(part) if isinstance(part, PixyzDistribution) else part for name, part in given.items()}
     for name, part in found.items():
-        if name in WANTED and (not callable(part) or isinstance(part, (nn.Linear, nn.Sequential))):
+        if name in WANTED and (not callable(part) or isinstance(part, (type, nn.Linear, nn.Sequential))):
             raise DataError(f"{name} is a distribution, as in {WANTED[name]}, not {_short(part)}")
         if name == "loss" and not callable(part):
             raise DataError(f"loss is a function of what is declared, as in lambda d: d.loss, not {_short(part)}")
@@ -117,6 +121,8 @@ def own_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(part: Any) -> str:
+    if isinstance(part, type):
+        return f"the class {part.__name__}"
     return repr(part) if isinstance(part, (int, float, str)) else f"a {type(part).__name__}"
 
 

@@ -68,9 +68,13 @@ def _read(seen: Seen, observation: Any, name: str) -> tuple[Any, dict[str, bool]
             found[key], inside = _read(part, observation[key], f"{name}.{key}" if name else key)
             single.update(inside)
         return found, single
-    array = observation.detach().cpu().numpy() if isinstance(observation, Tensor) else np.asarray(observation)
+    try:
+        array = observation.detach().cpu().numpy() if isinstance(observation, Tensor) else np.asarray(observation)
+    except ValueError:
+        array = np.array(None)  # of things that are not alike
     if array.dtype == object or isinstance(observation, Mapping):
-        raise DataError(f"{what} is an array of shape {seen.shape}, not a {type(observation).__name__}")
+        first = ", of which reset() and step() give it as the first" if isinstance(observation, tuple) else ""
+        raise DataError(f"{what} is an array of shape {seen.shape}, not a {type(observation).__name__}{first}")
     one = array.shape == seen.shape
     if not one and array.shape[1:] != seen.shape:
         many = ", ".join(["n", *map(str, seen.shape)])

@@ -34,6 +34,10 @@ def refused(env, message, **options):
         ({"gamma": 1.5}, "gamma must be from 0 to 1, got 1.5"),
         ({"gae_lambda": -1}, "gae_lambda must be from 0 to 1, got -1"),
         ({"learning_rate": -1e-3}, "learning_rate must not be negative"),
+        ({"clip_coef": -0.2}, "clip_coef must be positive, got -0.2"),
+        ({"target_kl": -1.0}, "target_kl must be positive, got -1.0"),
+        ({"max_grad_norm": 0.0}, "max_grad_norm must be positive, got 0.0"),
+        ({"actor": pr.Categorical}, "actor is a distribution, as in pr.Categorical('a | s', network), not the class"),
         ({"actor": 3}, "actor is a distribution, as in pr.Categorical('a | s', network), not 3"),
         ({"critic": torch.nn.Linear(4, 1)}, "critic is a distribution, as in pr.Deterministic('v | s', network)"),
         ({"loss": "mse"}, "loss is a function of what is declared, as in lambda d: d.loss, not 'mse'"),
@@ -130,6 +134,14 @@ def test_what_no_environment_would_show_is_not_predicted_for(name):
     observation, message = NOT_SEEN[name]
     with pytest.raises(DataError, match=f"^{message}$"):
         pr.PPO(Seen, **QUICK).predict(observation)
+
+
+def test_what_a_reset_gives_is_more_than_an_observation():
+    agent, env = pr.PPO("CartPole-v1", **QUICK), gymnasium.make("CartPole-v1")
+    with pytest.raises(
+        DataError, match=r"of shape \(4,\), not a tuple, of which reset\(\) and step\(\) give it as the first"
+    ):
+        agent.predict(env.reset(seed=0))
 
 
 def test_an_evaluation_is_not_made_of_what_is_no_number():
