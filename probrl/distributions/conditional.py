@@ -195,7 +195,7 @@ class Conditional(Roles):
             values = tuple(named[v] for v in self.declaration.variables if v in named)
         if len(values) != len(self.declaration.variables):
             raise ExpressionError(
-                f"{applied!r}.log_prob takes {', '.join(self.declaration.variables)} and got {len(values)} values"
+                f"{applied!r} distributes {', '.join(self.declaration.variables)} and got {len(values)} values"
             )
         ordered = tuple(lift(v) for v in values)
         for value, rank in zip(ordered, self.ranks, strict=True):

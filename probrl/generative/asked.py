@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import keystr, tree_flatten_with_path, tree_leaves
 
 from probrl.errors import DataError, ExpressionError
 from probrl.generative.conditioned import Shapes, joined
@@ -40,6 +40,28 @@ def repeats(name: str, n: Any) -> int:
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise DataError(f"{name}.sample(n={n!r}): how often each condition is repeated is a whole number from 1 on")
     return n
+
+
+def lengths(name: str, conditions: Mapping[str, Any]) -> dict[str, int]:
+    """How many rows every condition has; of a dict, all its entries.
+
+    Errors:
+        DataError for what is no tensor with rows, and for conditions of different lengths.
+    """
+    found: dict[str, int] = {}
+    for condition, value in conditions.items():
+        for where, x in tree_flatten_with_path(value)[0]:
+            entry = condition + keystr(where)
+            if not isinstance(x, Tensor) or not x.dim():
+                said = "one number" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+                raise DataError(
+                    f"{name}: the condition '{entry}' is {said}; give a tensor with rows: torch.as_tensor(...)"
+                )
+            found[entry] = len(x)
+    if len(set(found.values())) > 1:
+        said = ", ".join(f"{c} {rows}" for c, rows in found.items())
+        raise DataError(f"{name}: its conditions have different lengths: {said}")
+    return found
 
 
 def finite(name: str, values: Mapping[str, Any]) -> None:

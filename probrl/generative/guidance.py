@@ -26,10 +26,11 @@ class Guided(Diffusion):
     trained_by = "the model that it is made of: {model}({conditions}).matching(...)"
 
     def __init__(self, model: Model, function: Any, *, name: str | None = None, solver: Any = None):
-        if not isinstance(model, Model) or type(model).said_at is not Model.said_at:
+        if not isinstance(model, Model) or type(model).said_at is not Model.said_at or not model.direct:
             kind = getattr(model, "family", type(model).__name__)
             raise ExpressionError(
-                f"guidance changes the prediction of a model along a Gaussian path (pr.Diffusion, pr.Flow), and this is a {kind}"
+                f"guidance changes the prediction of a model along a Gaussian path (pr.Diffusion, pr.Flow), and this is a {kind}: "
+                "guide the one that it was distilled from"
             )
         super().__init__(
             str(model.declaration), function, path=model.path, predicts=model.predicts, weight=model.weight,
@@ -40,7 +41,9 @@ class Guided(Diffusion):
     @classmethod
     def example(cls) -> Any:
         """A small one over three numbers, for the laws."""
-        return Diffusion.example().guided(2.0)
+        from probrl.networks import TimeMLP
+
+        return Diffusion("a | s", TimeMLP(3, condition=3, hidden=(16,)), drop=0.1).guided(2.0)
 
     def applied(self, args: tuple[Expr, ...]) -> Any:
         return AppliedGuided(self.owner, self.role, args)
@@ -129,7 +132,8 @@ def guided(model: Model, weight: Any, **options: Any) -> Guided:
         options: ``name`` and ``solver``.
 
     Errors:
-        ExpressionError for a model without conditions, or one that was never trained without them.
+        ExpressionError for a model without conditions, one that is never trained without them, and one that predicts nothing
+        along a path (a bridge, a consistency model).
 
     Source:
         Ho and Salimans 2021, "Classifier-free diffusion guidance", equation 6; their w is this one less 1.
@@ -142,6 +146,11 @@ def guided(model: Model, weight: Any, **options: Any) -> Guided:
     """
     if not model.declaration.conditions:
         raise ExpressionError(f"{model.notation}.guided(...): '{model.declaration}' has no condition to be guided by")
+    if not model.drop and model.function is None and model.direct:
+        raise ExpressionError(
+            f"{model.notation}.guided(...): it is declared without drop=, so that in training its network never learns what to say "
+            "without conditions; declare it with drop=0.1"
+        )
 
     def prediction(x: Expr, t: Expr, *given: Expr) -> Expr:
         applied = model.applied(given)

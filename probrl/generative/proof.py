@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
-from probrl.expr.definition import FunctionHead
 from probrl.expr.operators import symbols
-from probrl.expr.traversal import executed, substitute, transform, walk
+from probrl.expr.traversal import executed, transform, walk
+from probrl.generative.squares import Square, Unread, read
 from probrl.paths.algebra import tidy
 from probrl.paths.time import t as TIME
-from probrl.symbolic import from_sympy, to_sympy
+from probrl.symbolic import from_sympy
 
 AT = (0.137, 0.31, 0.59, 0.83)  # where formulas that algebra leaves apart are compared in many digits
 DIGITS = 40
@@ -49,23 +50,6 @@ class Proof:
         return "" if self.weight is None else self.weight.latex()
 
 
-class Unread(Exception):
-    """Why a formula is no matching loss."""
-
-
-@dataclass(frozen=True)
-class Square:
-    """A loss as W(t) |noise as the network sees it - noise|^2, over x_t = alpha x + sigma noise."""
-
-    alpha: Any
-    sigma: Any
-    weight: Any
-    data: Expr
-    noise: Expr
-    given: tuple[Expr, ...]
-    when: Expr
-
-
 def prove_equal(first: Any, second: Any) -> Proof:
     r"""Whether two matching losses are the same up to a weight w(t), by algebra on their formulas.
 
@@ -74,7 +58,9 @@ def prove_equal(first: Any, second: Any) -> Proof:
 
     .. math:: \| m - (p\, x + q\, \epsilon) \|^2 = \Big( q - \frac{p\, \sigma}{\alpha} \Big)^2 \| \hat\epsilon - \epsilon \|^2 .
 
-    Two losses are equal up to w(t) when they noise the same data in the same way; w is the quotient of their weights.
+    Two losses are equal up to w(t) when they noise the same data in the same way; w is the quotient of their weights. Of a
+    bridge, whose x_t has a start besides, the weights are those of all products of two errors. A loss whose target holds
+    what the network says itself (consistency, mean flows) and one of tokens are equal to themselves alone.
 
     Args:
         first, second: ``mu(s).matching(a)``, a mean of it, or the same written out by hand.
@@ -102,122 +88,72 @@ def prove_equal(first: Any, second: Any) -> Proof:
     squares = []
     for which, loss in (("first", first), ("second", second)):
         try:
-            squares.append(_read(loss))
+            squares.append(read(loss))
         except Unread as why:
+            if _one_formula(first, second):
+                return Proof(
+                    True, n.Number(1, None), "they are one formula, but for which draws of their noises they hold"
+                )
             return Proof(False, None, f"the {which} is not read as a matching loss: {why}")
     one, two = squares
     if (apart := _apart(one, two)) is not None:
         return Proof(False, None, apart)
-    ratio = one.weight / two.weight
+    pairs = [(a, b) for r, q in zip(one.weights, two.weights, strict=True) for a, b in zip(r, q, strict=True)]
+    ratio = next(a / b for a, b in pairs if not _zero(b))
+    if not all(_zero(a - ratio * b) for a, b in pairs):
+        return Proof(
+            False,
+            None,
+            f"they weight the errors otherwise, {one.weights} and {two.weights}: no w(t) makes one the other",
+        )
     ratio = ratio**0 if _zero(ratio - 1) else tidy(ratio)
     constants = {x.letter: x for loss in (first, second) for x in _numbers(loss)}
     weight = from_sympy(ratio, {**constants, "t": symbols("t", rank=0)})
-    alike = transform(one.when, _anonymous) is transform(two.when, _anonymous)
+    alike = _same(one.when, two.when)
     times = "" if alike else "; their times are drawn by other laws, and w does not count that"
-    how = "both are errors of the noise in the same x_t, of weights "
-    return Proof(True, weight, f"{how}{one.weight} and {two.weight}{times}")
+    shown = [w[0][0] if len(w) == 1 else w for w in (one.weights, two.weights)]
+    what = "errors of the noise" if len(one.leaves) == 2 else "errors of what is added to the data"
+    return Proof(True, weight, f"both are {what} in the same x_t, of weights {shown[0]} and {shown[1]}{times}")
 
 
 def _apart(one: Square, two: Square) -> str | None:
     """What differs besides the weight."""
-    if one.data is not two.data:
-        return f"they are about other data, {show(one.data)} and {show(two.data)}"
-    if one.given != two.given:
+    if one.leaves[0] is not two.leaves[0]:
+        return f"they are about other data, {show(one.leaves[0])} and {show(two.leaves[0])}"
+    if len(one.given) != len(two.given) or not all(map(_same, one.given, two.given)):
         return f"they have other conditions, {', '.join(map(show, one.given))} and {', '.join(map(show, two.given))}"
-    for name, a, b in (("data", one.alpha, two.alpha), ("noise", one.sigma, two.sigma)):
+    if len(one.leaves) != len(two.leaves):
+        return f"they noise the data in other ways: x_t is made of {len(one.leaves)} parts and of {len(two.leaves)}"
+    names = ("data", *("noise" if isinstance(x, n.Noise) else "start" for x in one.leaves[1:]))
+    for name, a, b in zip(names, one.shares, two.shares, strict=True):
         if not _zero(a - b):
             return f"they noise the data in other ways: the share of the {name} is {a} and {b}"
-    if one.noise is not two.noise and not all(
-        isinstance(x.noise, n.Noise) and x.noise.law == "normal" for x in (one, two)
-    ):
-        return f"data and noise are paired in other ways: {show(one.noise)} and {show(two.noise)}"
+    for a, b in zip(one.leaves[1:], two.leaves[1:], strict=True):
+        if not _same(a, b):
+            return f"data and noise are paired in other ways: {show(a)} and {show(b)}"
     return None
 
 
-def _read(loss: Expr) -> Square:
-    factors: list[Expr] = []
-    inside = _error(loss, factors)
-    terms = _linear(inside)
-    calls = [x for x in terms if isinstance(x, n.Call) and len(x.args) >= 2]
-    if len(calls) != 1:
-        raise Unread(f"its error {show(inside)} has {len(calls)} networks at (x_t, t), not one")
-    (call,) = calls
-    x_t, when, *given = call.args
-    shares = {k: _over_time(v, when) for k, v in _linear(x_t).items()}
-    if len(shares) != 2:
-        raise Unread(f"what its network sees, {show(x_t)}, is not data and noise alone")
-    data, noise = sorted(shares, key=lambda k: (isinstance(k, n.Noise), _number(shares[k], 0.05) < 0.5))
-    error = {k: _over_time(v, when) for k, v in terms.items() if k is not call}
-    if set(error) - {data, noise}:
-        raise Unread(f"its target has more than the data and the noise: {', '.join(map(show, error))}")
-    p, q = error.get(data, 0), error.get(noise, 0)
-    weight = (q - p * shares[noise] / shares[data]) ** 2
-    for factor in factors:
-        weight = weight * _over_time([factor], when)
-    return Square(tidy(shares[data]), tidy(shares[noise]), tidy(weight), data, noise, tuple(given), when)
+def _same(one: Expr, two: Expr) -> bool:
+    """Whether two formulas are one but for which draw of a law they hold."""
+    return one is two or transform(one, _anonymous) is transform(two, _anonymous)
 
 
-def _error(x: Expr, factors: list[Expr]) -> Expr:
-    """The vector whose squared norm a loss is, besides factors."""
-    if isinstance(x, n.Definition):
-        if isinstance(x.head, FunctionHead) and x.head.name == "sqnorm":
-            return x.args[0]
-        return _error(x.body, factors)
-    if isinstance(x, n.Reduce) and x.op == "mean" and x.over == "data":
-        return _error(x.x, factors)
-    if isinstance(x, n.Reduce) and x.op == "sum" and x.over == "event" and isinstance(x.x, n.Pow):
-        return x.x.x
-    if isinstance(x, n.Mul):
-        left, right = (
-            any(isinstance(y, n.Call) and not y.net.pure for y in walk(z, through=executed)) for z in (x.x, x.y)
-        )
-        if left != right:
-            factors.append(x.y if left else x.x)
-            return _error(x.x if left else x.y, factors)
-    raise Unread(f"{show(x)} is no weighted squared error")
+def _one_formula(one: Expr, two: Expr) -> bool:
+    """Whether two formulas are one when their draws are numbered by where they stand."""
+    found = []
+    for loss in (one, two):
+        seen: dict[Any, int] = {}
 
+        def numbered(x: Expr, seen: dict[Any, int] = seen) -> Expr | None:
+            if isinstance(x, n.Definition):
+                return transform(x.body, numbered)
+            if isinstance(x, n.Noise):
+                return _noise(x, -1 - seen.setdefault(x.uid, len(seen)), numbered)
+            return None
 
-def _linear(x: Expr) -> dict[Expr, list[Expr]]:
-    """A vector as a sum of others, each times scalars that are summed."""
-    if isinstance(x, n.Add):
-        found = dict(_linear(x.x))
-        for k, v in _linear(x.y).items():
-            found[k] = [*found.get(k, []), *v]
-        return found
-    if isinstance(x, n.Mul):
-        scalar, vector = (x.x, x.y) if (x.x.type.rank or 0) == 0 else (x.y, x.x)
-        if (scalar.type.rank or 0) == 0:
-            return {k: [scalar * c for c in v] for k, v in _linear(vector).items()}
-    if isinstance(x, n.Definition) and not getattr(x.head, "noises", 0):
-        return _linear(x.body)
-    return {x: [n.Number(1, None)]}
-
-
-def _over_time(terms: list[Expr], when: Expr) -> Any:
-    """A sum of scalars as a sympy formula of t."""
-    t = symbols("t", rank=0)
-    total: Any = 0
-    for term in terms:
-        over_t = transform(substitute(_opened(term, when), {when: t}), _inside)
-        total = total + to_sympy(over_t)
-    here = next((s for s in getattr(total, "free_symbols", ()) if str(s) == "t"), None)
-    return TIME * 0 + total if here is None else total.xreplace({here: TIME})
-
-
-def _opened(x: Expr, when: Expr) -> Expr:
-    """A formula with its definitions opened, but for the time itself."""
-    stand_in = symbols("t", rank=0)
-
-    def opened(y: Expr) -> Expr | None:
-        return transform(y.body, opened) if isinstance(y, n.Definition) and y is not stand_in else None
-
-    return transform(substitute(x, {when: stand_in}), opened)
-
-
-def _inside(x: Expr) -> Expr | None:
-    """The formula between the ends of time, where it has a value of its own at an end."""
-    at_an_end = isinstance(x, n.Where) and isinstance(x.condition, n.Compare) and x.condition.op == "eq"
-    return x.y if at_an_end and isinstance(x, n.Where) else None
+        found.append(transform(loss, numbered))
+    return found[0] is found[1]
 
 
 def _anonymous(x: Expr) -> Expr | None:
@@ -225,8 +161,12 @@ def _anonymous(x: Expr) -> Expr | None:
     if isinstance(x, n.Definition):
         return transform(x.body, _anonymous)
     if isinstance(x, n.Noise):
-        return n.Noise(-1, x.law, None, x.extra, x.options)
+        return _noise(x, -1, _anonymous)
     return n.Number(float(x.value), x.letter) if isinstance(x, n.Number) else None
+
+
+def _noise(x: n.Noise, uid: int, changed: Callable[[Expr], Expr | None]) -> Expr:
+    return n.Noise(uid, x.law, None if x.like is None else transform(x.like, changed), x.extra, x.options)
 
 
 def _zero(formula: Any) -> bool:
@@ -237,12 +177,6 @@ def _zero(formula: Any) -> bool:
     free = found.free_symbols - {TIME}
     values = {s: 0.3 + 0.1 * i for i, s in enumerate(sorted(free, key=str))}
     return all(abs(found.evalf(DIGITS, subs={TIME: at, **values})) < 10.0 ** (5 - DIGITS) for at in AT)
-
-
-def _number(formula: Any, at: float) -> float:
-    """The value at a time; constants count as 1."""
-    values = {s: 1.0 for s in getattr(formula, "free_symbols", ()) if s != TIME}
-    return float(abs(formula.evalf(subs={TIME: at, **values})))
 
 
 def _numbers(loss: Expr) -> list[n.Number]:

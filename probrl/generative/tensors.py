@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import BATCH
 from probrl.generative.adaptive import log_density
-from probrl.generative.asked import finite, known_options, refuse_rising, repeats, replaced
+from probrl.generative.asked import finite, known_options, lengths, refuse_rising, repeats, replaced
 from probrl.generative.conditioned import joined, split
 from probrl.generative.inpainting import inpainted
 from probrl.generative.stepping import READY, Ready
@@ -114,12 +114,7 @@ class Tensors:
                     f"{dist.notation} is declared as '{dist.declaration}' and needs the condition '{c}'; it got "
                     f"{', '.join(given) or 'nothing'}"
                 )
-        sizes = {
-            c: v.shape[0] for c in dist.declaration.conditions for v in tree_leaves(given[c]) if isinstance(v, Tensor)
-        }
-        if len(set(sizes.values())) > 1:
-            said = ", ".join(f"{c} {k}" for c, k in sizes.items())
-            raise DataError(f"{dist.notation}: its conditions have different lengths: {said}")
+        sizes = lengths(dist.notation, {c: given[c] for c in dist.declaration.conditions})
         return next(iter(sizes.values()), None)
 
     def _states(
@@ -167,12 +162,14 @@ class Tensors:
         if start is None:
             return scale * torch.randn(rows, *dist.shape, dtype=like.dtype, device=like.device, generator=generator)
         if isinstance(start, Mapping):
+            if missing := [v for v in dist.shapes if v not in start]:
+                raise DataError(f"{dist.notation}: start lacks '{missing[0]}'; it has {', '.join(start) or 'nothing'}")
             start = joined(start, dist.shapes) if len(dist.shapes) > 1 else start[dist.variable]
         if tuple(start.shape) != (rows, *dist.shape):
             raise DataError(
                 f"{dist.notation}: start has the shape {tuple(start.shape)}, and {(rows, *dist.shape)} is needed"
             )
-        return start
+        return start.to(like)
 
     def _like(self) -> Tensor:
         dist: Any = self

@@ -95,6 +95,8 @@ def check(expr: Expr, batch: Mapping[str, Any], tolerance: float = TOLERANCE) ->
 
 
 def _wide(x: Any) -> Any:
+    if isinstance(x, Mapping):  # what is only handed on goes to networks in double precision as well
+        return {k: _wide(v) for k, v in x.items()}
     return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
 
 

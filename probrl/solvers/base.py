@@ -70,7 +70,7 @@ class Solver:
         """
         if not (0 <= first <= 1 and 0 <= last <= 1) or first == last:
             raise DataError(f"a grid goes from one time in [0, 1] to another, not from {first} to {last}")
-        grid: str = self.grid or getattr(schedule, "usual_grid", self.usual)
+        grid: str = getattr(schedule, "usual_grid", self.usual) if self.grid is None else self.grid
         return GRIDS[grid](schedule, first, last, self.steps)
 
     def scheme(self, schedule: Schedule, times: Array) -> Scheme:

@@ -93,3 +93,10 @@ def test_guidance_written_out_as_a_score_is_the_same_model():
     z, s = torch.randn(5, 2), torch.randn(5, 3)
     found = [m.sample({"s": s}, start=z, solver=S.DPM(6))["a"] for m in (written, pr.EnergyGuided(mu, f, 3.0))]
     torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-3)
+
+
+def test_models_that_were_never_trained_without_conditions_are_not_led_away_from_them():
+    with pytest.raises(ExpressionError, match=r"declare it with drop=0.1"):
+        pr.Diffusion("x | c", TimeMLP(2, condition=3, hidden=(8,))).guided(2.0)
+    with pytest.raises(ExpressionError, match="guide the one that it was distilled from"):
+        pr.ConsistencyModel("x | c", TimeMLP(2, condition=3, hidden=(8,)), drop=0.1).guided(2.0)

@@ -84,3 +84,60 @@ def test_what_differs_is_said(other, reason):
 def test_flows_with_paired_noise_are_told_apart():
     one, two = (pr.Flow("x", NET, coupling=k).matching(x) for k in ("independent", "ot"))
     assert pr.prove_equal(one, one).identical and not pr.prove_equal(one, two)
+
+
+# --- what is more than data and noise ------------------------------------------------------------------------------
+def bridge(network=NET, **options):
+    return pr.Bridge("x", network, TimeMLP(2, hidden=(8,)), **{"sigma": 0.5, **options}).matching(x, start=y, t=t)
+
+
+def test_bridges_are_read_with_their_start():
+    proof = pr.prove_equal(bridge(), bridge())
+    assert proof.identical and "what is added to the data" in str(proof)
+    scaled = pr.prove_equal(pr.mean(t**2 * bridge()), bridge())
+    at = torch.tensor([0.2, 0.7], dtype=torch.float64)
+    torch.testing.assert_close(scaled.weight({"t": at}), at**2)
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (lambda: bridge(predicts="velocity"), "no w(t) makes one the other"),
+        (lambda: bridge(sigma=0.7), "the share of the noise"),
+        (lambda: bridge(coupling="independent"), "paired in other ways"),
+        (lambda: loss(P.Linear(), "noise", "noise"), "made of 3 parts and of 2"),
+    ],
+)  # fmt: skip
+def test_what_differs_between_bridges_is_said(other, reason):
+    proof = pr.prove_equal(bridge(), other())
+    assert not proof and reason in str(proof)
+
+
+def test_dropped_conditions_and_several_variables_are_read():
+    net = TimeMLP(2, condition=3, hidden=(8,))
+    one, two = (
+        pr.Flow("x | c", net, drop=0.1, predicts=p, weight="noise")(c).matching(x) for p in ("noise", "velocity")
+    )
+    assert pr.prove_equal(one, two).identical
+    several = pr.Flow("x, y", NET, event_shape={"x": (2,), "y": (3,)})
+    assert pr.prove_equal(several.matching(x, y), several.matching(x, y)).identical
+
+
+OWN = {
+    "consistency": lambda: pr.ConsistencyModel("x", NET).matching(x),
+    "mean flow": lambda: pr.MeanFlow("x", TimeMLP(2, condition=1, hidden=(8,))).matching(x),
+    "tokens": lambda: pr.DiscreteFlow.example()(c).matching(x),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_other_losses_are_equal_to_themselves_alone(kind):
+    one = OWN[kind]()
+    assert pr.prove_equal(one, one).identical and "one formula" in str(pr.prove_equal(one, one))
+    proof = pr.prove_equal(one, loss(P.Linear(), "noise", "noise"))
+    assert not proof and ("what the network says itself" in str(proof) or "no weighted squared error" in str(proof))
+
+
+def test_two_draws_of_one_loss_are_one_formula():
+    f = pr.ConsistencyModel("x", NET)
+    assert pr.prove_equal(f.matching(x), f.matching(x)).identical
