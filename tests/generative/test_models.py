@@ -9,6 +9,8 @@ import probrl as pr
 from probrl.errors import DataError, ExpressionError
 from probrl.networks import TimeMLP
 from tests.generative.exact import ExactNormal, normal
+from tests.paths.families import SHIPPED
+from tests.paths.families import path as path_of
 
 P, S = pr.paths, pr.solvers
 FAMILIES = [pr.Diffusion, pr.Flow]
@@ -157,10 +159,10 @@ def test_known_coordinates_are_kept():
 STOCHASTIC = [v for c in (S.EulerMaruyama, S.StochasticHeun, S.DDIM) for v in c.examples() if v.stochastic]
 
 
-@pytest.mark.parametrize("path", [P.LinearVP(), P.Linear(), P.GVP(), P.VE()], ids=lambda p: type(p).__name__)
+@pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.parametrize("solver", STOCHASTIC, ids=lambda x: x.said)
-def test_the_ratio_of_a_chain_at_equal_weights_is_one(path, solver, batch):
-    mu = small(path=path, solver=solver)
+def test_the_ratio_of_a_chain_at_equal_weights_is_one(name, solver, batch):
+    mu = small(path=path_of(name), solver=solver)
     x, x_next = pr.symbols("x x_next", rank=1, axes="k")
     k = pr.index("k")
     new, old = (p(s).kernel(x, k).log_prob(x_next) for p in (mu, mu.old))
