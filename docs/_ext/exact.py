@@ -14,6 +14,11 @@ from torch import Tensor, nn
 
 import probrl as pr
 
+SAID = (
+    "Nothing is trained in these pictures: for such data the network that every objective looks for is known in closed "
+    "form, and the solvers of the package draw with it."
+)
+
 
 @contextmanager
 def far_is_nothing() -> Iterator[None]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import exact
 import model_pictures
 from docutils import nodes
 from sections import Made, code, formula, paragraph, read_docstring, table
@@ -40,7 +41,7 @@ class ModelPage(Made):
         said = read_docstring(cls)
         s, a = pr.symbols("s a")
         trained = self.trained(lambda: pr.mean(model(s).matching(a)))
-        drawn: list[nodes.Node] = []
+        drawn: list[nodes.Node] = [paragraph(exact.SAID)] if name in model_pictures.PICTURES else []
         for file, caption in model_pictures.drawn(name, self.pictures):
             drawn += self.picture(file, caption)
         sections = {

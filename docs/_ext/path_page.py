@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import exact
 import path_pictures
 from docutils import nodes
 from sections import Made, code, formula, paragraph, read_docstring, table
@@ -19,10 +20,6 @@ PICTURES = {
     path_pictures.clouds: "A Swiss roll at equal steps of the time. Below, the colour of a point of noise is that of the "
     "place where it ends.",
 }
-EXACT = (
-    "Nothing is trained in these pictures: for such data the network that every objective looks for is known in closed "
-    "form, and the solvers of the package draw with it."
-)
 SHORT = {(True, True): "both ends", (True, False): "at data", (False, True): "at noise", (False, False): "inside"}
 
 
@@ -41,7 +38,7 @@ class PathPage(Made):
         known = path.equations(conversions=False)
         rest = path.equations()[len(known) :]
         words = [made_by(cls), f"probrl train-model diffusion --path {name} --data swiss_roll"]
-        drawn: list[nodes.Node] = [paragraph(EXACT)]
+        drawn: list[nodes.Node] = [paragraph(exact.SAID)]
         for draw, caption in PICTURES.items():
             drawn += self.picture(draw(path, Path(self.pictures / f"{name}_{draw.__name__}.png")), caption)
         sections = {
@@ -78,7 +75,7 @@ def used(cls: type[Any]) -> list[nodes.Node]:
     from members import members
 
     found = [m.__name__ for m in members()["model"].values() if vars(m).get("usual_path") is cls]
-    return [paragraph(f"The path of {' and '.join(found)}, unless another is given.")] if found else []
+    return [paragraph(f"{' and '.join(found)}: along it, unless another path is given.")] if found else []
 
 
 def conversions(path: Any) -> nodes.table:

@@ -101,10 +101,10 @@ def test_every_curve_is_drawn_on_the_page_of_its_algorithm(file, tmp_path):
     one = returns.read(file)
     kept = json.loads(file.read_text())
     assert sum(map(len, one.runs.values())) == sum(len(kept.get(side, {})) for side in returns.SIDES) > 0
-    ours = returns.rows([one])[0]
-    last = [run["returns"][-1] for run in kept["ours"].values()]
-    assert ours[:4] == (one.env, f"{one.steps:,}", "probrl", str(len(last)))
-    assert ours[4] == f"{np.mean(last):.1f} ± {np.std(last):.1f}"
+    for (side, (label, _)), row in zip(((k, returns.SIDES[k]) for k in one.runs), returns.rows([one]), strict=True):
+        last = [run["returns"][-1] for run in kept[side].values()]
+        assert row[:4] == (one.env, f"{one.steps:,}", label, str(len(last)))
+        assert row[4] == f"{np.mean(last):.1f} ± {np.std(last):.1f}"
     assert returns.draw([one], tmp_path / "new" / "curve.png").stat().st_size > 5_000
 
 
