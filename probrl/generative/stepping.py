@@ -95,8 +95,8 @@ class Ready:
     def __init__(self, scheme: Scheme, coefficients: Sequence[Sequence[Any]], spread: float, like: Tensor, name: str):
         self.stepping, self.spread, self.name = Stepping(scheme, coefficients), spread, name
         times = [torch.tensor(t, dtype=like.dtype, device=like.device) for t in (*scheme.stages, scheme.times[1:])]
-        *self.at, ends = (t.unbind() for t in times)
-        self.ends = ends if scheme.target == "average" else None  # until when what is asked is averaged
+        *self.at, ends = times
+        self.ends = [ends] if scheme.target == "average" else []  # until when what is asked is averaged
         self._compiled: dict[Hashable, Any] = {}
 
     def run(
@@ -128,12 +128,11 @@ class Ready:
         return found
 
     def _steps(self, x: Tensor, predict: Any, conditions: Sequence[Any], noise: Any) -> list[Tensor]:
-        rows = x.shape[0]
+        at, until = ([t.unsqueeze(1).expand(-1, x.shape[0]).unbind() for t in times] for times in (self.at, self.ends))
 
         def asked(k: int, stage: int, x: Tensor) -> tuple[Tensor, ...]:
-            found: tuple[Tensor, ...] = predict(
-                x, self.at[stage][k].expand(rows), (self.ends or self.at[stage])[k].expand(rows), conditions
-            )
+            t = at[stage][k]
+            found: tuple[Tensor, ...] = predict(x, t, until[0][k] if until else t, conditions)
             return found
 
         return self.stepping.run(x, asked, noise)
