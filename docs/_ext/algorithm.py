@@ -64,7 +64,7 @@ class Algorithm(Made):
             paragraph(returns.SAID),
             *self.picture(picture, returns.CAPTION),
             table(returns.HEAD, returns.rows(read), literal=1, wide=1),
-            code("\n".join(f"{r.env}: {r.settings}" for r in read), "none"),
+            code("\n".join(map(returns.settings, read)), "none"),
         ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ ORDER = (
 )  # fmt: skip
 SIDES = {"ours": ("probrl", MODEL), "Stable-Baselines3": ("Stable-Baselines3", DATA)}
 FIRST = "ppo"  # whose curves lie in the folder itself
-HEAD = ("environment", "steps", "side", "seeds", "last 100 episodes", "evaluation", "seconds")
+HEAD = ("environment", "steps", "side", "seeds", "last 100 episodes", "evaluation", "CPU seconds")
 SAID = (
     "The mean return of the last hundred episodes of training, at the settings below; where Stable-Baselines3 has the "
     "algorithm, it ran at the same settings and steps."
@@ -53,6 +54,11 @@ def read(file: Path) -> Returns:
     steps = int(settings.pop("steps"))
     runs = {side: list(kept[side].values()) for side in SIDES if kept.get(side)}
     return Returns(file.stem, ", ".join(f"{k}={v}" for k, v in settings.items()), steps, runs)
+
+
+def settings(one: Returns) -> str:
+    """What it was run with, in lines."""
+    return textwrap.fill(f"{one.env}: {one.settings}", 84, subsequent_indent="    ")
 
 
 def rows(read: Sequence[Returns]) -> list[tuple[str, ...]]:
