@@ -97,6 +97,10 @@ class Head:
         """The symbols among the arguments whose rank the definition settles."""
         return ()
 
+    def timed(self, *args: Expr) -> Iterable[Expr]:
+        """The arguments that are times from 0 (data) to 1 (noise)."""
+        return ()
+
     def cut(self, node: Expr) -> Expr:
         """The node that a derivative by the definition is taken by, where formulas of it look behind its value."""
         return node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +127,9 @@ class Guessed(Source):
 
     def notation(self, *args: Expr) -> Notation:
         return Asked("data", self.density(None, args[2:]), args[:2])
+
+    def timed(self, *args: Expr) -> Iterable[Expr]:
+        return (args[1],)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,9 @@ class Predicted(Source):
     def declares(self, *args: Expr) -> Iterable[tuple[Expr, int]]:
         return ((args[0], self.dist.state_rank), (args[1], 0))
 
+    def timed(self, *args: Expr) -> Iterable[Expr]:
+        return (args[1],)
+
 
 @dataclass(frozen=True)
 class Matching(Source):
@@ -63,6 +66,10 @@ class Matching(Source):
 
     def declares(self, *args: Expr) -> Iterable[tuple[Expr, int]]:
         return zip(args[: self.count], self.dist.ranks, strict=True)
+
+    def timed(self, *args: Expr) -> Iterable[Expr]:
+        named = zip(self.extra, self.parts(args)[1], strict=True)
+        return tuple(x for name, x in named if name in ("t", "t_next", "r"))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from probrl.errors import DataError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis
 from probrl.expr.base import Expr
-from probrl.expr.traversal import executed, walk
+from probrl.expr.traversal import everything, executed, walk
 from probrl.graph.events import agree
 
 ARITHMETIC = (n.Add, n.Mul, n.Pow, n.Unary, n.Extremum, n.Reduce)
@@ -65,6 +65,28 @@ def has_ends(columns: Mapping[str, Any], masks: Iterable[str]) -> None:
             raise DataError(
                 f"the last row along time is valid ('{mask}' is true there), and pr.next reads the row after it: end every episode with "
                 "one more row that holds its last observation and is not valid"
+            )
+
+
+def times_in(roots: Iterable[Expr]) -> list[str]:
+    """The columns that formulas read as times of a path."""
+    definitions = (x for x in walk(*roots, through=everything) if isinstance(x, n.Definition))
+    found = (t.name for x in definitions for t in x.head.timed(*x.args) if isinstance(t, n.Symbol))
+    return list(dict.fromkeys(found))
+
+
+def are_times(columns: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuses times outside of [0, 1].
+
+    Raises:
+        DataError: naming the column and how many rows of it are outside.
+    """
+    for name in names:
+        t = columns.get(name)
+        if isinstance(t, Tensor) and t.numel() and not bool(((t >= 0) & (t <= 1)).all()):
+            outside = int((~((t >= 0) & (t <= 1))).sum())
+            raise DataError(
+                f"the batch's '{name}' is a time, from 0 (data) to 1 (noise): {outside} of {t.numel()} are outside"
             )
 
 

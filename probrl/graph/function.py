@@ -15,7 +15,7 @@ from probrl.expr.depth import deep
 from probrl.expr.ranks import settle
 from probrl.expr.state import Cell
 from probrl.expr.traversal import everything, walk
-from probrl.graph.batch import Columns, entries, has_ends, masks_of_next, without_idle_rows
+from probrl.graph.batch import Columns, are_times, entries, has_ends, masks_of_next, times_in, without_idle_rows
 from probrl.graph.cells import tensor_of
 from probrl.graph.lowering import Lowering, Value
 from probrl.graph.misfit import explained
@@ -49,7 +49,7 @@ class Function:
         self.inputs = lowering.inputs
         self.arguments = [str(p.target) for p in self.module.graph.nodes if p.op == "placeholder"]
         self.columns = Columns(self.inputs.columns, tuple(self.roots.values()), flat)
-        self.next_masks = masks_of_next(self.roots.values())
+        self.next_masks, self.times = masks_of_next(self.roots.values()), times_in(self.roots.values())
         self.noises = [x for x in walk(*self.roots.values(), through=everything) if x in self.inputs.noises]
         self._shapes: dict[Any, list[tuple[int, ...]]] = {}
         self._calls: dict[str, Any] = {}
@@ -172,13 +172,15 @@ def evaluate(expr: Expr, batch: Mapping[str, Any], generator: Generator | None =
     """The value of a formula on a batch: a tensor laid out (axes..., event...).
 
     Raises:
-        DataError: when the batch lacks a column, one does not fit its declaration, or an episode has no last row to look at.
+        DataError: when the batch lacks a column, one does not fit its declaration, a time is outside of [0, 1], or an
+            episode has no last row to look at.
     """
     function = expr._cache.get("function")
     if function is None:
         function = expr._cache["function"] = Function({"value": expr})
     columns = entries(batch, function.columns.sources)
     has_ends(columns, function.next_masks)
+    are_times(columns, function.times)
     columns = without_idle_rows(columns, function.inputs.columns, function.next_masks)
     result = function(columns, generator, noise)["value"]
     return result if isinstance(result, Tensor) else torch.tensor(result, dtype=torch.get_default_dtype())

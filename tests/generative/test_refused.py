@@ -87,6 +87,12 @@ def test_times_outside_are_refused(model, batch):
             ask()
 
 
+def test_columns_of_times_are_looked_at(model, batch):
+    batch["t"] = torch.tensor([0.0, 0.5, 1.0, 1.5, -0.1, float("nan")])
+    with pytest.raises(DataError, match=r"the batch's 't' is a time.*3 of 6 are outside"):
+        model(s).data(a, t)(batch)
+
+
 def test_data_that_are_no_numbers_have_no_density(model, batch):
     if type(model).__name__ in ALONG_A_FLOW:
         batch["a"][2, 0] = float("nan")
