@@ -71,7 +71,9 @@ def test_dicts_are_columns_of_their_own():
     assert columns["s_next"]["eye"].shape == (N, 2, 4, 4)
     rollout.clear()
     rollout.observe({"arm": {"angles": np.full((N, 2), np.nan)}, "eye": buffer["eye"]})
-    with pytest.raises(NonFiniteError, match=r"the observation's 'arm\.angles' is nan in environment 0 at the reset before step 0"):
+    with pytest.raises(
+        NonFiniteError, match=r"the observation's 'arm\.angles' is nan in environment 0 at the reset before step 0"
+    ):
         rollout.check_finite()
 
 
