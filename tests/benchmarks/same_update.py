@@ -1,9 +1,9 @@
-"""One update of PPO, ours and Stable-Baselines3's: same rollout, same weights, same minibatches; how far parameters differ.
+"""One update of PPO and one of A2C, ours and Stable-Baselines3's: same rollout, weights, minibatches; how far they end apart.
 
 python -m tests.benchmarks.same_update
 
-The rollout has episodes that a time limit cut. What remains is that one side divides advantages by the deviation of a
-sample and the other by that of the population, 1 % for minibatches of 100, and the order of summation.
+The rollout has episodes that a time limit cut. What remains is that PPO divides advantages by the deviation of a sample
+there and by that of the population here, 1 % for minibatches of 100, and the order of summation.
 """
 
 from __future__ import annotations
@@ -27,24 +27,33 @@ from tests.benchmarks import sb3
 ENV, ENVS, STEPS, MINIBATCH, EPOCHS, GAMMA = "Pendulum-v1", 4, 250, 100, 10, 0.9
 
 
-def ours() -> tuple[Any, dict[str, Tensor]]:
+OURS = {
+    "PPO": {
+        "num_minibatches": ENVS * STEPS // MINIBATCH, "update_epochs": EPOCHS, "clip_coef": 0.2, "anneal_clip": False,
+        "clip_vloss": False, "vf_coef": 1.0,
+    },
+    "A2C": {"vf_coef": 0.5},
+}  # fmt: skip
+THEIRS = {"PPO": {"batch_size": MINIBATCH, "n_epochs": EPOCHS, "clip_range": 0.2}, "A2C": {}}
+
+
+def ours(algorithm: str) -> tuple[Any, dict[str, Tensor]]:
     """An agent and a rollout that it has not learned from."""
     makers = [lambda: gymnasium.make(ENV)] * ENVS
-    agent = pr.PPO(
+    agent = getattr(pr, algorithm)(
         SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP), seed=1, progress=False, backend="eager",
-        num_envs=ENVS, num_steps=STEPS, num_minibatches=ENVS * STEPS // MINIBATCH, update_epochs=EPOCHS, gamma=GAMMA,
-        gae_lambda=0.95, learning_rate=1e-3, anneal_lr=False, clip_coef=0.2, anneal_clip=False, clip_vloss=False,
-        ent_coef=0.0, vf_coef=1.0, max_grad_norm=0.5, hidden=(64, 64), tuned=False,
+        num_envs=ENVS, num_steps=STEPS, gamma=GAMMA, gae_lambda=0.95, learning_rate=1e-3, anneal_lr=False, ent_coef=0.0,
+        max_grad_norm=0.5, hidden=(64, 64), tuned=False, **OURS[algorithm],
     )  # fmt: skip
     columns = OnPolicyTrainer(None, agent).collector.collect().columns()
     return agent, {name: column.clone() for name, column in columns.items()}
 
 
-def theirs(agent: Any, columns: dict[str, Tensor]) -> Any:
+def theirs(algorithm: str, agent: Any, columns: dict[str, Tensor]) -> Any:
     """Their model with our weights and our rollout, as its own loop would have filled its buffer."""
     model = sb3.model(
-        "PPO", ENV, ENVS, 1, n_steps=STEPS, batch_size=MINIBATCH, n_epochs=EPOCHS, gamma=GAMMA, gae_lambda=0.95,
-        learning_rate=1e-3, clip_range=0.2, ent_coef=0.0,
+        algorithm, ENV, ENVS, 1, n_steps=STEPS, gamma=GAMMA, gae_lambda=0.95, learning_rate=1e-3, ent_coef=0.0,
+        **THEIRS[algorithm],
     )  # fmt: skip
     policy, buffer = model.policy, model.rollout_buffer
     with torch.no_grad():
@@ -78,14 +87,12 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return float((one - other).detach().abs().max())
 
 
-def main() -> None:
-    if not sb3.installed():
-        return
+def compare(algorithm: str) -> None:
+    """Learns once on both sides and says how far parameters moved, and how far they are apart."""
     from stable_baselines3.common.logger import configure
 
-    torch.set_num_threads(1)
-    agent, columns = ours()
-    model = theirs(agent, columns)
+    agent, columns = ours(algorithm)
+    model = theirs(algorithm, agent, columns)
     model.set_logger(configure(None, [""]))
     before = [p.detach().clone() for p in agent.actor.parameters()]
     orders = [np.random.RandomState(i).permutation(ENVS * STEPS) for i in range(EPOCHS)]
@@ -95,9 +102,14 @@ def main() -> None:
         agent.update(columns)
     moved = max(_apart(a, b) for a, b in zip(agent.actor.parameters(), before, strict=True))
     apart = max(_apart(a, b) for a, b in zip(*parameters(agent, model), strict=True))
-    count = EPOCHS * ENVS * STEPS // MINIBATCH
-    print(f"{ENV}, {int(columns['ended'].sum())} cut episodes, {count} minibatches: ", end="")
-    print(f"parameters moved by up to {moved:.1e} and differ by up to {apart:.1e}")
+    print(f"{algorithm}, {ENV}, {int(columns['ended'].sum())} cut episodes: ", end="")
+    print(f"the policy's parameters moved by up to {moved:.1e}, all are within {apart:.1e}")
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    for algorithm in OURS if sb3.installed() else ():
+        compare(algorithm)
 
 
 if __name__ == "__main__":
