@@ -2,7 +2,9 @@
 
 python -m tests.benchmarks.time_to_475 [--seeds 1 2 3] [--option name=value ...]
 
-Stable-Baselines3 runs with the settings of its zoo, our PPO with larger steps in half as many epochs. Both sides stop by the same rule and take turns, seed by seed.
+Stable-Baselines3 runs with the settings of its zoo, our PPO with larger steps in fewer epochs: sooner there than with what
+is usual for CartPole, and less steady at the end of 50,000 steps, which is why it is not the default. Both sides stop by
+the same rule and take turns, seed by seed.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import probrl as pr
 from tests.benchmarks import sb3
 
 ENV, GOAL, EPISODES, MOST = "CartPole-v1", 475.0, 20, 100_000
-OURS = {"num_envs": 10, "update_epochs": 10, "learning_rate": 2.5e-3, "gae_lambda": 0.9}  # else the defaults
+OURS = {"num_envs": 10, "update_epochs": 6, "learning_rate": 5e-3, "gae_lambda": 0.9}  # else the defaults
 
 
 class Run(NamedTuple):
