@@ -14,8 +14,8 @@ from probrl.nested import parts
 
 Array = np.ndarray[Any, Any]
 ROUNDING = 1e-4  # of a bound or a width: what single precision and a simulator's last step may exceed
-
-OVERSHOOT = 10.0  # widths that are let pass once an environment has shown what it does
+# widths that are let pass: in the first rollout, and once an environment has shown what it does
+FIRST, OVERSHOOT = 1.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Limits:
     high: Array
     width: Array
 
-    def outside(self, values: Array, strict: bool) -> Array | None:
-        """Where values ``(..., *shape)`` are outside, or None."""
-        slack = ROUNDING * np.maximum(1.0, self.width) if strict else OVERSHOOT * self.width
+    def outside(self, values: Array, widths: float) -> Array | None:
+        """Where values ``(..., *shape)`` are outside by more than so many widths, or None."""
+        slack = np.maximum(ROUNDING * np.maximum(1.0, self.width), widths * self.width)
         with np.errstate(invalid="ignore"):
             bad = (values < self.low - slack) | (values > self.high + slack)
         return bad if np.count_nonzero(bad) else None
@@ -45,9 +45,9 @@ class Limits:
 class Bounds:
     """Everything in a space that has bounds which its type does not have anyway.
 
-    An observation must be inside at every reset and during the first rollout. Later it may leave by ten times the width
-    of its box: simulators overshoot, and a long run shall not end for that; what is wrongly declared shows before, and
-    what has exploded is further off.
+    An observation must be inside at every reset. During the first rollout it may leave by the width of its box, later by
+    ten times that: simulators overshoot (the hull of BipedalWalker turns further than it declares), and a run shall not
+    end for that; what is wrongly declared shows at first, and what has exploded is further off.
 
     Args:
         space: of one observation.
@@ -61,19 +61,19 @@ class Bounds:
         self._name, self._limits = name, list(_limits(space))
         self.strict = True
 
-    def look(self, observations: Any, step: int, strict: bool | None = None, reset: bool = False) -> None:
+    def look(self, observations: Any, step: int, reset: bool = False) -> None:
         """Looks at observations of some steps.
 
         Args:
             observations: ``(N, T, *shape)``, arrays or tensors, or nested dicts of them.
             step: the number of the step whose action the first of them was seen for: the step before gave it, or a reset.
-            strict: whether nothing at all may be outside; None is as long as :attr:`strict` says.
-            reset: whether the first of them is of a reset.
+            reset: whether they are of a reset.
         """
         arrays = dict(parts(observations)) if self._limits else {}
+        widths = 0.0 if reset else FIRST if self.strict else OVERSHOOT
         for limits in self._limits:
             values = np.asarray(arrays[limits.name])
-            bad = limits.outside(values, self.strict if strict is None else strict)
+            bad = limits.outside(values, widths)
             if bad is not None:
                 self._refuse(limits, values, tuple(np.argwhere(bad)[0].tolist()), step, reset)
 

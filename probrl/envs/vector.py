@@ -145,7 +145,7 @@ class Environments:
         self.episodes.clear()
         self.resets += 1
         self.started = True
-        self._bounds.look(each(lambda rows: rows[:, None], self._checked(observation)), self.steps, True, reset=True)
+        self._bounds.look(each(lambda rows: rows[:, None], self._checked(observation)), self.steps, reset=True)
         return observation
 
     def step(self, action: Array) -> Transition:
@@ -185,8 +185,8 @@ class Environments:
             step: the number of the first step, for the message; what its action was chosen on came with the one before.
 
         Errors:
-            EnvironmentError for one outside its declared space: at all in the first rollout, by more than ten times
-            the width of the space later.
+            EnvironmentError for one outside its declared space: by more than its width in the first rollout, by more
+            than ten times the width later.
         """
         self._bounds.look(observations, step)
         self._bounds.strict = False
