@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -29,6 +30,13 @@ def known_options(name: str, given: Iterable[str]) -> None:
         raise ExpressionError(f"{name}.sample({option}=...): no such option; {meant}")
 
 
+def as_tensors(start: Any) -> Any:
+    """A start as tensors: lists and arrays are taken, one or by variable."""
+    if isinstance(start, Mapping):
+        return {name: as_tensors(value) for name, value in start.items()}
+    return start if start is None or isinstance(start, Tensor) else torch.as_tensor(start)
+
+
 def repeats(name: str, n: Any) -> int:
     """How often each condition is repeated.
 
@@ -37,9 +45,10 @@ def repeats(name: str, n: Any) -> int:
     """
     if n is None:
         return 1
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    whole = None if isinstance(n, bool) or not hasattr(n, "__index__") or isinstance(n, Tensor) else operator.index(n)
+    if whole is None or whole < 1:
         raise DataError(f"{name}.sample(n={n!r}): how often each condition is repeated is a whole number from 1 on")
-    return n
+    return whole
 
 
 def lengths(name: str, conditions: Mapping[str, Any]) -> dict[str, int]:

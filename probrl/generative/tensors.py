@@ -13,7 +13,7 @@ from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import BATCH
 from probrl.generative.adaptive import log_density
-from probrl.generative.asked import finite, known_options, lengths, refuse_rising, repeats, replaced
+from probrl.generative.asked import as_tensors, finite, known_options, lengths, refuse_rising, repeats, replaced
 from probrl.generative.conditioned import joined, split
 from probrl.generative.inpainting import inpainted
 from probrl.generative.stepping import READY, Ready
@@ -75,7 +75,7 @@ class Tensors:
                 f"{dist.notation}: the mean of {dist.article} has no closed form; average draws: n=100"
             )
         given = dist._conditions(x_dict)
-        rows = self._rows_of(given)
+        rows, start = self._rows_of(given), as_tensors(start)
         if rows is None and n is None and isinstance(start, Tensor):
             rows = len(start)
         times = repeats(dist.notation, n)

@@ -171,7 +171,8 @@ def _of(graph: fx.Graph, target: Any) -> list[Any]:
 
 
 def _is(node: Any, target: Any, *args: Any) -> bool:
-    return isinstance(node, fx.Node) and node.target is target and (not args or node.args == args)
+    plain = isinstance(node, fx.Node) and node.target is target and not node.kwargs  # such as alpha, a factor of a term
+    return plain and (not args or node.args == args)
 
 
 def _value(node: Any) -> Tensor:

@@ -100,7 +100,7 @@ def _(node: n.Reduce, layout: Layout, args: Arrays, value: np.ndarray, adjoint: 
     if node.op == "sum":
         return [adjoint * weights]
     hit = (x == value) * weights
-    return [adjoint * hit / hit.sum(dims, keepdims=True)]
+    return [adjoint * hit / np.maximum(hit.sum(dims, keepdims=True), 1)]  # where no row counts, none is hit
 
 
 @forward.register

@@ -139,9 +139,8 @@ def _(node: n.Reduce, to: Reading) -> Any:
     kind = "linear" if node.op in ("sum", "mean") else "opaque"
     if node.over == "event":
         return to.structure(f"{node.op}_event", node, node.x, kind=kind)
-    over = reduced(node)
     name = node.op if node.over == "data" else "_".join((node.op, *node.over))
-    return to.structure(name, node, node.x, *(mask(a) for a in over if a.mask), kind=kind)
+    return to.structure(name, node, node.x, *(mask(a) for a in node.counted), kind=kind)
 
 
 def reduced(node: n.Reduce) -> tuple[Axis, ...]:

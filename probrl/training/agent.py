@@ -17,6 +17,7 @@ from probrl.training.fitting import check_actor, check_by_trying
 from probrl.training.kept import fill
 from probrl.training.normalization import Normalization
 from probrl.training.observing import one_or_many, to_tensors
+from probrl.training.rest import at_rest
 from probrl.training.settings import Settings, computing_with, whole_number
 from probrl.training.stored import Stored
 
@@ -126,7 +127,8 @@ class Agent(Declared, Stored):
     @property
     def threads(self) -> int:
         """How many threads torch computes with for this agent, see :class:`Settings`."""
-        weights = sum(p.numel() for network in self.networks().values() for p in network.parameters())
+        parameters = (p for network in self.networks().values() for p in network.parameters())
+        weights = sum(p.numel() for p in parameters if not isinstance(p, torch.nn.UninitializedParameter))
         return self.settings.threads_for(weights)
 
     def networks(self) -> dict[str, torch.nn.Module]:
@@ -161,7 +163,7 @@ class Agent(Declared, Stored):
         return self
 
     def predict(self, observation: Any, deterministic: bool = True) -> Any:
-        """The action for one observation, or the actions for many.
+        """The action for one observation, or the actions for many; networks are asked as they are at rest, in eval mode.
 
         Args:
             observation: an array or tensor of the observation's shape, or of ``(n, *shape)``; of a dict space, a dict.
@@ -175,7 +177,7 @@ class Agent(Declared, Stored):
         """
         arrays, one = one_or_many(self.spaces.observation, observation)
         seen = to_tensors(self.spaces.observation, arrays, self.settings.device)
-        with torch.no_grad():
+        with torch.no_grad(), at_rest(*self.networks().values()):
             actions = self.chooser()(seen) if deterministic else self.sampler()(seen)[0]
         executable = self.spaces.action.executable(actions.cpu().numpy())
         if not one:
@@ -208,7 +210,7 @@ class Agent(Declared, Stored):
         seed = whole_number("seed", self.settings.seed + EVALUATION_SEED if seed is None else seed, least=0)
         learned_from, environments.episodes = environments.episodes, EpisodeLog(environments.num_envs)
         try:
-            with computing_with(self.threads):
+            with computing_with(self.threads), at_rest(*self.networks().values()):
                 returns, lengths = play(environments, choose, episodes, seed, self.settings.device)
         finally:
             environments.episodes = learned_from

@@ -14,8 +14,8 @@ from probrl.envs import Choices, Entries, Seen, Spaces
 from probrl.errors import DataError, ProbrlError
 from probrl.expr.operators import symbols
 from probrl.training.acting import sampler
-from probrl.training.measured import at_rest
 from probrl.training.observing import to_tensors
+from probrl.training.rest import at_rest
 
 if TYPE_CHECKING:
     from probrl.training.agent import Agent
@@ -66,7 +66,7 @@ def check_by_trying(agent: Agent) -> None:
     device, seen = agent.settings.device, agent.spaces.observation
     rows = to_tensors(seen, _observations(seen), device)
     own, see = torch.Generator(device).manual_seed(0), agent.normalization.observe
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), at_rest(nn.ModuleList(networks)):
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), at_rest(*networks):
         act = sampler(agent.actor, own, agent.encoder, see)
         _tried("actor", agent.actor, agent.spaces.action.drawn, agent, lambda: act(rows)[0])
         if hasattr(agent.critic, "var"):  # a critic is asked as a formula

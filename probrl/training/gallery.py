@@ -13,7 +13,8 @@ from probrl.errors import ExpressionError
 from probrl.nested import each
 from probrl.pictures import animate, draw_density, draw_samples, draw_trajectories
 from probrl.solvers import RK4
-from probrl.training.measured import at_rest, joint
+from probrl.training.measured import joint
+from probrl.training.rest import at_rest
 
 POINTS, FRAMES, RESOLUTION = 2000, 40, 60
 COARSE = RK4(10, grid="quadratic")  # what is looked at needs no more, and takes half as long as the usual one

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from probrl.errors import DataError
 from probrl.nested import each
 from probrl.statistics import compare, sliced_wasserstein, straightness
 from probrl.training.callbacks import Evaluate, due
 from probrl.training.dataset import FEWEST
+from probrl.training.rest import at_rest
 from probrl.training.settings import whole_number
 
 SEED = 2_000_003  # added to the trainer's
@@ -89,18 +88,6 @@ def joint(table: dict[str, Any], model: Any, lead: int = 1) -> Tensor:
     """The variables of a model as they are, or, of several, one after the other, flat."""
     values = [table[name] for name in model.declaration.variables]
     return values[0] if len(values) == 1 else torch.cat([v.flatten(lead).float() for v in values], -1)
-
-
-@contextmanager
-def at_rest(module: nn.Module) -> Iterator[None]:
-    """Lets networks be as they are when they do not learn: no dropout."""
-    modes = [(m, m.training) for m in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for m, mode in modes:
-            m.training = mode
 
 
 def _first(table: dict[str, Any], n: int, seed: int) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _read(seen: Seen, observation: Any, name: str) -> tuple[Any, dict[str, bool]
             single.update(inside)
         return found, single
     try:
-        array = observation.detach().cpu().numpy() if isinstance(observation, Tensor) else np.asarray(observation)
+        array = _array(observation)
     except ValueError:
         array = np.array(None)  # of things that are not alike
     if array.dtype == object or isinstance(observation, Mapping):
@@ -85,12 +85,20 @@ def _read(seen: Seen, observation: Any, name: str) -> tuple[Any, dict[str, bool]
     return array, {name: one}
 
 
+def _array(observation: Any) -> np.ndarray[Any, Any]:
+    if not isinstance(observation, Tensor):
+        return np.asarray(observation)
+    held = observation.detach().cpu()
+    return (held.float() if held.dtype is torch.bfloat16 else held).numpy()  # which numpy does not have
+
+
 def _refuse_values(seen: Any, array: np.ndarray[Any, Any], what: str, one: bool) -> None:
     """Refuses values that no environment with this space would show; in the types of a tensor they would go unnoticed."""
     if not np.issubdtype(array.dtype, np.number) and array.dtype != bool:
         raise DataError(f"{what} is made of numbers, not of {array.dtype}")
     whole = np.issubdtype(np.dtype(seen.dtype), np.integer)
-    bad, wanted = ~np.isfinite(array), "a finite number"
+    with np.errstate(over="ignore"):  # what single precision does not hold is infinite to the networks
+        bad, wanted = ~np.isfinite(array if whole else array.astype(np.float32)), "a finite number of single precision"
     if whole:
         low: Any = np.iinfo(seen.dtype).min
         high: Any = np.iinfo(seen.dtype).max

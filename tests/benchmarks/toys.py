@@ -41,7 +41,7 @@ SOLVED = {"solver": "heun", "steps_of_solver": 20}
 NETWORK = {"hidden": (128, 128, 128)}
 MODELS = {
     "VP, noise": pr.Recipe(
-        "diffusion", path="linear_vp", predicts="noise", solver="dpm", steps_of_solver=40, **NETWORK
+        "diffusion", path="linear_vp", predicts="noise", solver="heun", steps_of_solver=30, **NETWORK
     ),
     "GVP, velocity": pr.Recipe("diffusion", path="gvp", predicts="velocity", weight="velocity", **SOLVED, **NETWORK),
     "linear flow": pr.Recipe("flow", **SOLVED, **NETWORK),

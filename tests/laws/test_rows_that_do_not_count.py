@@ -80,6 +80,7 @@ def test_along_any_axis_of_the_data_only_rows_that_count_are_reduced_and_the_pag
         rows = [values.select(1 - dim, i)[valid.select(1 - dim, i)] for i in range(values.shape[1 - dim])]
         expected = torch.stack([getattr(torch, {"min": "amin", "max": "amax"}.get(op, op))(row) for row in rows])
         torch.testing.assert_close(formula({"x": values, "valid": valid}), expected)
+        pr.mean(formula * x).check({"x": values, "valid": valid})
         assert ": m" in formula.text().splitlines()[0]
 
 

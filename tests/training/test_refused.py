@@ -118,7 +118,7 @@ def test_entries_of_a_dict_are_as_many():
 NOT_SEEN = {
     "a": (
         {"a": np.array([0.0, np.nan]), "b": 0},
-        r"the observation's 'a' is nan at \[1\], where a finite number is due",
+        r"the observation's 'a' is nan at \[1\], where a finite number of single precision is due",
     ),
     "infinite": ({"a": np.full((2, 2), np.inf), "b": np.zeros(2)}, r"the observation's 'a' is inf at \[0, 0\], .*"),
     "class": ({"a": np.zeros(2), "b": 99}, "the observation's 'b' is 99, where a whole number from 0 to . is due"),
@@ -195,3 +195,28 @@ def test_a_curve_without_numbers_is_not_offered(tmp_path):
     assert "has no numbers called 'episode_return': there are" in str(caught.value)
     assert "episode_return" not in str(caught.value).partition("there are")[2]
     assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["episode_return"] is None
+
+
+def test_what_is_asked_is_asked_at_rest():
+    class Moody(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.last, self.drop = torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2), torch.nn.Dropout(0.9)
+
+        def forward(self, s):
+            return self.last(self.drop(self.norm(s)))
+
+    net = Moody()
+    agent = pr.PPO("CartPole-v1", seed=1, progress=False, actor=pr.Categorical("a | s", net))
+    seen = np.random.default_rng(0).normal(size=(50, 4))
+    assert (agent.predict(seen) == agent.predict(seen)).all()
+    agent.predict(seen[0])
+    agent.evaluate(2)
+    assert net.training and int(net.norm.num_batches_tracked) == 0
+
+
+def test_numbers_that_single_precision_does_not_hold():
+    agent = pr.PPO("CartPole-v1", seed=1, progress=False)
+    with pytest.raises(DataError, match="single precision"):
+        agent.predict(np.full(4, 1e300))
+    agent.predict(torch.zeros(4, dtype=torch.bfloat16))
