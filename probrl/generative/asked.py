@@ -18,6 +18,20 @@ OPTIONS = ("batch_n", "sample_shape", "return_all", "reparam", "sample_mean", "n
            "start", "known", "generator", "compiled")  # fmt: skip
 
 
+def of_the_applied(dist: Any, name: str) -> Any:
+    """What only an applied model has, asked of the model itself: one without conditions applies itself.
+
+    Errors:
+        ExpressionError saying how it is applied, where there are conditions.
+    """
+    if not dist.declaration.conditions:
+        return getattr(dist.applied(()), name)
+    names = ", ".join(dist.declaration.conditions)
+    raise ExpressionError(
+        f"{dist.notation} is declared as '{dist.declaration}': apply it first, {dist.notation}({names}).{name}(...)"
+    )
+
+
 def known_options(name: str, given: Iterable[str]) -> None:
     """Refuses an option that no sampler has.
 

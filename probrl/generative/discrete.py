@@ -16,7 +16,7 @@ from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.operators import log_softmax, to_axis, to_event, where
-from probrl.generative.asked import refuse_rising, replaced
+from probrl.generative.asked import of_the_applied, refuse_rising, replaced
 from probrl.generative.conditioned import size
 from probrl.generative.discrete_applied import WEIGHTS, AppliedDiscrete
 from probrl.generative.heads import Matching
@@ -134,12 +134,7 @@ class DiscreteFlow(Tensors, Distribution):
 
     def __getattr__(self, name: str) -> Any:
         if name in ("matching", "data"):
-            if not self.declaration.conditions:
-                return getattr(self.applied(()), name)
-            names = ", ".join(self.declaration.conditions)
-            raise ExpressionError(
-                f"{self.notation} is declared as '{self.declaration}': apply it first, {self.notation}({names}).{name}(...)"
-            )
+            return of_the_applied(self, name)
         return super().__getattr__(name)
 
     # --- formulas ----------------------------------------------------------------------------------------------

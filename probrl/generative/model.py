@@ -16,6 +16,7 @@ from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.operators import noise, sqnorm
 from probrl.generative.applied import AppliedModel
+from probrl.generative.asked import of_the_applied
 from probrl.generative.conditioned import Conditioned, size
 from probrl.generative.heads import Matching, Predicted
 from probrl.generative.pieces import flat, joint, part, shaped
@@ -148,12 +149,7 @@ class Model(Solving, Tensors, Distribution):
 
     def __getattr__(self, name: str) -> Any:
         if name in ("matching", "score", "noise", "data", "velocity", "chain", "kernel") and not name.startswith("_"):
-            if not self.declaration.conditions:
-                return getattr(self.applied(()), name)
-            names = ", ".join(self.declaration.conditions)
-            raise ExpressionError(
-                f"{self.notation} is declared as '{self.declaration}': apply it first, {self.notation}({names}).{name}(...)"
-            )
+            return of_the_applied(self, name)
         return super().__getattr__(name)
 
     # --- formulas ----------------------------------------------------------------------------------------------

@@ -24,9 +24,10 @@ def group_advantage(outcome: Any, present: Any = None, over: str = "batch") -> A
         >>> pr.group_advantage(G, present)(batch)[:2]
         tensor([-0.9999,  0.9999])
     """
-    if present is None:
-        centred = (outcome - outcome.mean(over)).named("d")
-        return centred / (sqrt((centred**2).mean(over)) + SPREAD)
-    size = maximum(present.sum(over), 1).named("n")
-    centred = (outcome - (present * outcome).sum(over) / size).named("d")
-    return centred / (sqrt((present * centred**2).sum(over) / size) + SPREAD)
+
+    def mean(x: Any) -> Any:
+        return x.mean(over) if present is None else (present * x).sum(over) / size
+
+    size = None if present is None else maximum(present.sum(over), 1).named("n")
+    centred = (outcome - mean(outcome)).named("d")
+    return centred / (sqrt(mean(centred**2)) + SPREAD)

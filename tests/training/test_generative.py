@@ -18,22 +18,11 @@ from probrl.training.batches import Batches
 from probrl.training.generating import models, networks, paths, solvers
 from probrl.training.measured import Measure
 from probrl.training.minibatches import MinibatchTrainer
+from tests.training.interrupted import Stopped, cut_at
 from tests.training.test_resume import assert_same_run, differing, going_on, weights
 
 SMALL = {"batch_size": 32, "log_interval": 5, "progress": False, "checkpoint_interval": 10, "plot": False}
 RECIPE = pr.Recipe(hidden=(16,))
-
-
-class Stopped(Exception):
-    """What a power cut is in these tests."""
-
-
-def cut_at(steps):
-    def callback(trainer):
-        if trainer.agent.timesteps >= steps:
-            raise Stopped
-
-    return callback
 
 
 def small(model=RECIPE, data="two_moons", **options):
