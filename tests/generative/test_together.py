@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -146,3 +147,12 @@ def test_an_inpainted_bridge_takes_its_start_into_account():
     bridge.sample(start=start, known=(torch.ones(1), value), solver=S.Euler(8))
     for t, state in seen:
         torch.testing.assert_close(state, (1 - t) * value + t * start, atol=1e-4, rtol=0)
+
+
+def test_starts_and_numbers_of_draws_as_people_have_them():
+    flow = pr.Flow("x", pr.networks.TimeMLP(2, hidden=(4,)))
+    start = torch.tensor([[0.5, -1.0]])
+    expected = flow.sample(start=start)["x"]
+    for same in ([[0.5, -1.0]], start.numpy(), start.double().numpy()):
+        assert torch.equal(flow.sample(start=same)["x"], expected)
+    assert flow.sample(n=np.int64(3))["x"].shape == (3, 2)
