@@ -111,7 +111,8 @@ def own_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
         DataError for an actor or a critic that is no distribution, and a loss that is no function.
     """
     given = {name: part for name, part in parts.items() if part is not None}
-    found = {name: lift(part) if isinstance(part, PixyzDistribution) else part for name, part in given.items()}
+    ranks = {"critic": 0}  # a value is one number, also where pixyz makes a vector of one entry of it
+    found = {k: lift(v, rank=ranks.get(k)) if isinstance(v, PixyzDistribution) else v for k, v in given.items()}
     for name, part in found.items():
         if name in WANTED and (not callable(part) or isinstance(part, (type, nn.Linear, nn.Sequential))):
             raise DataError(f"{name} is a distribution, as in {WANTED[name]}, not {_short(part)}")

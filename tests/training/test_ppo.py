@@ -213,6 +213,26 @@ def test_a_pixyz_actor_as_it_is(tmp_path):
     assert np.array_equal(agent.predict(seen), back.predict(seen))
 
 
+class PixyzCritic(pixyz.distributions.Deterministic):
+    def __init__(self):
+        super().__init__(var=["v"], cond_var=["o"], name="f")
+        self.net = torch.nn.Linear(4, 1)
+
+    def forward(self, o):
+        return {"v": self.net(o)}
+
+
+def test_a_pixyz_critic_is_one_number_per_row(tmp_path):
+    mine = PixyzCritic()
+    before = mine.net.weight.detach().clone()
+    agent = pr.PPO("CartPole-v1", actor=PixyzActor(), critic=mine, **SMALL).learn(32)
+    assert agent.critic.rank == 0 and not torch.equal(mine.net.weight, before)
+    agent.save(tmp_path / "run")
+    back = pr.load(tmp_path / "run", actor=PixyzActor(), critic=PixyzCritic())
+    seen = {"o": torch.eye(4)}
+    assert torch.equal(back.critic.sample(seen)["v"], agent.critic.sample(seen)["v"])
+
+
 def test_a_refused_update_stops_the_learning():
     agent = pr.PPO("CartPole-v1", **SMALL).learn(16)
     with torch.no_grad():
