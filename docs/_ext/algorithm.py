@@ -21,9 +21,9 @@ from sphinx.application import Sphinx
 
 ENVIRONMENT = "CartPole-v1"
 STEPS = (
-    "Rows that are no step (the one after the end of an episode, which only carries the last observation) have valid = 0. "
-    "They stand in no mean, and a recursion starts anew behind them. An episode that is cut by a time limit bootstraps "
-    "from its last observation where there is a critic; one that terminates does not."
+    "Rows with valid = 0 are not steps: such a row follows the end of an episode and only carries its last observation. "
+    "They enter no mean, and every recursion restarts at them. Where there is a critic, an episode that was cut off by a "
+    "time limit bootstraps from its last observation; one that terminated does not."
 )
 
 
@@ -38,14 +38,14 @@ class Algorithm(Made):
         tables = agent.program.gradients().values()
         trained = [
             formula(agent.program.latex()),
-            *map(paragraph, [*said.body, STEPS, "Which term moves which network:"]),
+            *map(paragraph, [*said.body, STEPS, "Which term trains which network:"]),
         ]
         trained += [code(str(table), "none") for table in tables]
         sections = {
             "What is trained": trained,
             "What is logged": [table(("name", "what it is"), meanings(agent).items(), literal=1)],
             "Defaults": [table(("option", "default", "what it is"), options(agent.algorithm, said.fields), literal=2)],
-            "Options that suit an environment": suited(type(agent.algorithm)),
+            "Tuned options": suited(type(agent.algorithm)),
             "Learning curves": self.curves(name),
             "Sources": [paragraph(said.sources)],
         }
@@ -74,9 +74,9 @@ def made(name: str) -> tuple[Any, str]:
     from probrl.training.catalogue import algorithm_class
 
     cls = algorithm_class(name)
-    return agent_of(cls)(ENVIRONMENT, seed=1), (
-        f"probrl/algorithms/{name}.py is the whole declaration. Everything below is printed by it, with its defaults and "
-        f"the spaces of {ENVIRONMENT}, when the page is built."
+    return agent_of(cls)(ENVIRONMENT, seed=1, tuned=False), (
+        f"probrl/algorithms/{name}.py is the whole declaration. Everything below is printed from it when the page is "
+        f"built, with its default options and the spaces of {ENVIRONMENT}."
     )
 
 
@@ -112,11 +112,11 @@ def options(algorithm: Any, said: dict[str, str]) -> Iterable[tuple[str, str, st
 
 
 def suited(algorithm: type[Any]) -> list[nodes.Node]:
-    """The options that suit a family of environments or one environment better, as a command line says them."""
+    """The options that are tuned for one environment or a family of them, as flags."""
     from probrl.cli.listing import suits
 
     text = suits(algorithm)
-    said = "An option that is not given is the one that suits the environment; tuned=False asks for the defaults above."
+    said = "Options that you leave out take these values where the environment is listed; tuned=False gives the defaults above."
     return [paragraph(said), code(text, "none")] if text else []
 
 

@@ -23,10 +23,10 @@ SIDES = {"ours": ("probrl", MODEL), "Stable-Baselines3": ("Stable-Baselines3", D
 FIRST = "ppo"  # whose curves lie in the folder itself
 HEAD = ("environment", "steps", "side", "seeds", "last 100 episodes", "evaluation", "CPU seconds")
 SAID = (
-    "The mean return of the last hundred episodes of training, at the settings below; where Stable-Baselines3 has the "
-    "algorithm, it ran at the same settings and steps."
+    "Mean return of the last hundred training episodes, with the settings listed below. Where Stable-Baselines3 has the "
+    "algorithm, it was run with the same settings for the same number of steps."
 )
-CAPTION = "Thin: each seed. Thick: their mean."
+CAPTION = "Thin lines: single seeds. Thick lines: their mean."
 POINTS = 200
 
 
