@@ -14,13 +14,13 @@ HERE = Path(__file__).parent
 
 
 def katex_home() -> Path | None:
-    """The folder of the npm package: `KATEX` of the environment, or this repository's node_modules, or None."""
+    """The folder of the npm package: `KATEX` of the environment, or the one in tests/node_modules, or None."""
     if named := os.environ.get("KATEX"):
         home = Path(named).resolve()
         if not (home / "package.json").is_file():
             raise FileNotFoundError(f"KATEX={named} is not the folder of the npm package katex")
         return home
-    home = HERE.parent / "node_modules" / "katex"
+    home = HERE / "node_modules" / "katex"
     return home if (home / "package.json").is_file() else None
 
 
@@ -29,7 +29,7 @@ def missing_katex() -> str | None:
     if shutil.which("node") is None:
         return "no node on this machine: formulas are not compiled by KaTeX"
     if katex_home() is None:
-        return "no KaTeX: `npm install` in the repository puts it into node_modules, or KATEX names its folder"
+        return "no KaTeX: `npm install --prefix tests` puts it into tests/node_modules, or KATEX names its folder"
     return None
 
 

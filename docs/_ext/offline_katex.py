@@ -1,7 +1,7 @@
 """A math renderer of HTML pages: KaTeX in the reader's browser, its files copied from the npm package at build time.
 
-The package is looked for where the tests look: the folder that `KATEX` names, or node_modules. Without it the pages
-show formulas as they are written, and the build says so.
+The package is looked for where the tests look: the folder that `KATEX` names, or tests/node_modules. Without it the
+pages show formulas as LaTeX source, and the build says so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RENDER = """document.addEventListener("DOMContentLoaded", () => {
 
 
 def _package(app: Sphinx) -> Path | None:
-    places = [os.environ.get("KATEX", ""), str(Path(app.srcdir).parent / "node_modules" / "katex")]
+    places = [os.environ.get("KATEX", ""), str(Path(app.srcdir).parent / "tests" / "node_modules" / "katex")]
     return next((Path(place) for place in places if place and (Path(place) / "dist" / "katex.min.js").is_file()), None)
 
 
@@ -34,7 +34,7 @@ def copy_katex(app: Sphinx) -> None:
         return
     package = _package(app)
     if package is None:
-        logger.info("KaTeX is not installed (npm install): formulas are shown as they are written")
+        logger.info("KaTeX is not installed (npm install --prefix tests): formulas are shown as LaTeX source")
         return
     target = Path(app.outdir) / "_static" / "katex"
     (target / "fonts").mkdir(parents=True, exist_ok=True)
