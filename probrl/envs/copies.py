@@ -105,8 +105,16 @@ def _made(maker: Callable[[], Any], index: int, by_id: bool) -> gymnasium.Env:
 
 def _wrapped(env: gymnasium.Env, wrappers: Sequence[Wrapping]) -> gymnasium.Env:
     for wrapper in wrappers:
-        inner, env = env, wrapper(env)
+        inner, called = env, getattr(wrapper, "__name__", repr(wrapper))
+        try:
+            env = wrapper(env)
+        except ProbrlError:
+            raise
+        except Exception as error:
+            text = " ".join(str(error).split())
+            raise EnvironmentError(
+                f"the wrapper {called} cannot go around {inner}: {type(error).__name__} {text}"
+            ) from error
         if not isinstance(env, gymnasium.Env):
-            called = getattr(wrapper, "__name__", repr(wrapper))
             raise EnvironmentError(f"the wrapper {called} must return a gymnasium.Env, it made {env!r} of {inner}")
     return env

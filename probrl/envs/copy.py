@@ -103,9 +103,15 @@ class Copy(gymnasium.Wrapper):
         before = _shared() if self._watched < WATCHED else None
         try:
             observation, reward, terminated, truncated, info = result = self.env.step(action)
-            float(reward)
         except Exception as error:
             raise self._blame("step", error) from error
+        try:
+            float(reward)
+        except Exception as error:
+            given = " ".join(repr(reward).split())
+            raise EnvironmentError(
+                f"{self._where()} gave reward as {given} at step {self._steps}, not as a number"
+            ) from error
         if type(terminated) not in BOOLS or type(truncated) not in BOOLS or type(info) is not dict:
             self._look_aside(terminated, truncated, info)
         box = self._box

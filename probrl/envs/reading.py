@@ -20,6 +20,7 @@ from probrl.envs.spaces import (
     Spaces,
 )
 from probrl.errors import EnvironmentError
+from probrl.nested import parts
 
 
 def read_spaces(observation: gymnasium.Space, action: gymnasium.Space) -> Spaces:
@@ -52,8 +53,12 @@ def _observation(space: gymnasium.Space, where: str) -> Seen:
     if isinstance(space, spaces.Dict):
         if not space.spaces:
             raise EnvironmentError(f"{where} {_short(space)} has no entries: give it one")
-        entries = ((str(k), _observation(v, f"{where}'s {str(k)!r},")) for k, v in space.spaces.items())
-        return Entries(tuple(entries))
+        entries = tuple((str(k), _observation(v, f"{where}'s {str(k)!r},")) for k, v in space.spaces.items())
+        paths = [path for path, _ in parts(Entries(entries).shape)]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise EnvironmentError(f"{where} {_short(space)} has two entries called {path!r}: rename one")
+        return Entries(entries)
     if isinstance(space, spaces.Discrete):
         return Choices((int(space.n),), (int(space.start),))
     if isinstance(space, spaces.MultiDiscrete):
@@ -82,16 +87,19 @@ def _action(space: gymnasium.Space) -> Done:
     shape = _shape(space, where)
     if not space.is_bounded("both"):
         raise EnvironmentError(
-            f"{where} {_short(space)} is unbounded: bound it with gymnasium.wrappers.TransformAction"
+            f"{where} {_short(space)} is unbounded: leave gymnasium.wrappers.ClipAction out where that made it so, as "
+            "actions are clipped here anyway, or bound it with gymnasium.wrappers.TransformAction"
         )
     low, high = (tuple(float(x) for x in side.ravel()) for side in (space.low, space.high))
     return Continuous(shape, low, high, str(space.dtype))
 
 
 def _shape(space: gymnasium.Space, where: str) -> tuple[int, ...]:
-    if not space.shape or 0 in space.shape:
+    # a Box of shape () is one number; of all others, no shape is no number
+    shape = space.shape
+    if shape is None or 0 in shape or not (shape or isinstance(space, gymnasium.spaces.Box)):
         raise EnvironmentError(f"{where} {_short(space)} has no numbers: give it a shape")
-    return tuple(int(n) for n in space.shape)
+    return tuple(int(n) for n in shape)
 
 
 def _flat(numbers: Any) -> tuple[int, ...]:

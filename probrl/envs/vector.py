@@ -218,6 +218,11 @@ class Environments:
             last = each(np.array, observation)
             observation, _ = self.vector.reset(options={"reset_mask": ended.copy()})
             return last, observation
+        if not isinstance(info, Mapping):
+            raise EnvironmentError(
+                f"{self.name} gives its infos as a {type(info).__name__}, in which the last observations of episodes cannot be "
+                "found: leave gymnasium.wrappers.vector.DictInfoToList out"
+            )
         final = info.get("final_obs", info.get("final_observation"))
         if final is None:
             raise EnvironmentError(f"{self.name} resets in the same step but gives no 'final_obs' in its infos")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from probrl.envs import Discrete, Environments, EnvLike, EpisodeLog, Spaces, make, of_copies, repeatable
@@ -182,7 +183,7 @@ class Agent(Declared, Stored):
         executable = self.spaces.action.executable(actions.cpu().numpy())
         if not one:
             return executable
-        return int(executable[0]) if isinstance(self.spaces.action, Discrete) else executable[0]
+        return int(executable[0]) if isinstance(self.spaces.action, Discrete) else np.asarray(executable[0])
 
     def evaluate(
         self, episodes: int = 20, deterministic: bool = True, env: EnvLike | None = None, seed: int | None = None

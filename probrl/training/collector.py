@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from probrl.data import Rollout
 from probrl.envs import Environments, Spaces
@@ -15,6 +16,7 @@ from probrl.errors import EnvironmentError
 from probrl.nested import each
 from probrl.training.acting import Acting, Sampler
 from probrl.training.packing import arrays, packed
+from probrl.training.rest import at_rest
 
 Array = np.ndarray[Any, Any]
 
@@ -34,12 +36,21 @@ class Collector:
         steps: how many steps of every environment make a rollout.
         seed: of the first reset.
         device: where the policy lives.
+        networks: gives those that are at rest while they are asked: a layer that normalises over a batch knows no batch
+            in what a few environments show.
     """
 
     def __init__(
-        self, environments: Environments, act: Sampler, steps: int, seed: int | None = None, device: str = "cpu"
+        self,
+        environments: Environments,
+        act: Sampler,
+        steps: int,
+        seed: int | None = None,
+        device: str = "cpu",
+        networks: Callable[[], Iterable[nn.Module]] = tuple,
     ) -> None:
         self.environments, self.act, self.device = environments, act, torch.device(device)
+        self._networks = networks
         self.rollout = empty_rollout(environments.spaces, environments.num_envs, steps)
         self._observation: Any = None
         self._seed, self._resets = seed, -1
@@ -59,7 +70,11 @@ class Collector:
             observation = self.environments.reset(self._seed)
             self._seed, self._resets = None, self.environments.resets
         quick = self._quick(observation)
-        observation = self._play(observation) if quick is None else self._play_quickly(quick, observation)
+        if quick is None:
+            with at_rest(*self._networks()):
+                observation = self._play(observation)
+        else:  # plain layers are the same at rest
+            observation = self._play_quickly(quick, observation)
         begun = self.vector_steps - self.rollout.steps
         self.rollout.check_finite(begun)
         self.environments.check(self.rollout.columns()["s"], begun)

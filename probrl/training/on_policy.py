@@ -44,7 +44,12 @@ class OnPolicyTrainer(Loop):
         steps, settings = agent.algorithm.num_steps, agent.settings
         # where a loaded agent goes on, its environments start from another seed than they did at first
         self.collector = Collector(
-            environments, agent.sampler(), steps, settings.seed + agent.timesteps, settings.device
+            environments,
+            agent.sampler(),
+            steps,
+            settings.seed + agent.timesteps,
+            settings.device,
+            lambda: agent.networks().values(),
         )
         self.environments = environments
         self.metrics: dict[str, float] = {}
@@ -71,7 +76,8 @@ class OnPolicyTrainer(Loop):
         """
         agent, update = self.agent, self.agent.update
         try:
-            rollout = self.collector.collect()
+            with agent.normalization.watching():
+                rollout = self.collector.collect()
         except NonFiniteError:
             refuse_broken(agent)  # what a broken policy says is no fault of the environment's
             raise

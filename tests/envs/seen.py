@@ -25,7 +25,7 @@ class Asked(gymnasium.Env):
         return float(action == self.bit)
 
     def step(self, action):
-        assert self.action_space.contains(action), action
+        assert self.action_space.contains(np.asarray(action)), action
         return self.question(), self.answered(action), True, False, {}
 
 
@@ -45,6 +45,18 @@ class Switches(Asked):
 
     def answered(self, action) -> float:
         return float(np.mean(action == np.array([1, 0, self.bit])))
+
+
+class Single(Asked):
+    """One number is seen, a number of no dimensions, and one is answered: the same."""
+
+    observation_space = action_space = spaces.Box(-1, 1, ())
+
+    def question(self):
+        return np.float32(2 * self.bit - 1)
+
+    def answered(self, action) -> float:
+        return 1.0 - abs(float(action) - (2 * self.bit - 1))
 
 
 class Numbered(Asked):

@@ -28,7 +28,12 @@ SAID = [
     ("step", lambda self, a: (np.zeros(2), 1.0, "no", False, {}), "gave terminated as 'no' at step 0, not as a bool"),
     ("step", lambda self, a: (np.zeros(2), 1.0, False, None, {}), "gave truncated as None at step 0, not as a bool"),
     ("step", lambda self, a: (np.zeros(2), 1.0, False, False, None), "gave info as None at step 0, not as a dict"),
-    ("step", lambda self, a: (np.zeros(2), None, False, False, {}), r"raised TypeError in step\(\) at step 0: .*"),
+    ("step", lambda self, a: (np.zeros(2), None, False, False, {}), "gave reward as None at step 0, not as a number"),
+    (
+        "step",
+        lambda self, a: (np.zeros(2), np.ones(1), False, False, {}),
+        r"gave reward as array\(\[1.\]\) at step 0, .*",
+    ),
     ("reset", lambda self, *, seed=None, options=None: None, r"gave no pair from reset\(\) at step 0: .*"),
     ("reset", lambda self, seed=None: (np.zeros(2), {}), r"raised TypeError in reset\(\) at step 0: .*'options'"),
 ]
@@ -91,10 +96,16 @@ def test_copies_in_a_vector_environment_of_the_users_are_named_too():
             stopped(environments)
 
 
+def test_infos_that_are_a_list_are_refused():
+    vector = SyncVectorEnv([OneStep] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    with pytest.raises(EnvironmentError, match=r"gives its infos as a list.*: leave .*DictInfoToList out"):
+        stopped(make(gymnasium.wrappers.vector.DictInfoToList(vector)))
+
+
 LEARNED = {
     bad.RewardOfWords: (
         EnvironmentError,
-        r"RewardOfWords: environment 0 raised ValueError in step\(\) at step 3: could not convert .*",
+        "RewardOfWords: environment 0 gave reward as 'much' at step 3, not as a number",
     ),
     bad.Outside: (
         EnvironmentError,

@@ -29,6 +29,10 @@ def limited(env):
     return TimeLimit(env, 7)
 
 
+def broken(env):
+    raise ImportError("no\ncv2")
+
+
 @pytest.mark.parametrize(
     ("vectorization", "kind"),
     [
@@ -75,6 +79,11 @@ REFUSED = [
     ((SyncVectorEnv([OneStep]),), {"wrappers": [doubled]}, "wrap the vector environment before"),
     ((OneStep, 2), {"wrappers": [3]}, "a wrapper is a callable from environment to environment, not 3"),
     ((OneStep, 2), {"wrappers": [lambda env: None]}, "must return a gymnasium.Env, it made None"),
+    (
+        ("CartPole-v1", 2),
+        {"wrappers": [broken]},
+        "the wrapper broken cannot go around <.*CartPole.*>: ImportError no cv2",
+    ),
     ((OneStep, 2), {"size": 3}, "size: constructor arguments go with an environment id only"),
     (("CartPole-v1", 2, "sync"), {"size": 3}, "CartPole-v1 cannot be made: .*size"),
 ]

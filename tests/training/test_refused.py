@@ -215,6 +215,19 @@ def test_what_is_asked_is_asked_at_rest():
     assert net.training and int(net.norm.num_batches_tracked) == 0
 
 
+@pytest.mark.parametrize("algorithm", [pr.PPO, pr.A2C])
+def test_a_batch_of_one_environment_is_none(algorithm):
+    def net(outputs):
+        layers = torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Tanh(), torch.nn.Linear(8, outputs)
+        return torch.nn.Sequential(*layers)
+
+    actor, critic = pr.Categorical("a | s", net(2)), pr.Deterministic("v | s", net(1))
+    options = {"num_envs": 1, "num_steps": 8, "actor": actor, "critic": critic}
+    agent = algorithm("CartPole-v1", progress=False, backend="eager", **options).learn(16)
+    assert agent.timesteps == 16 and actor.net.training
+    assert int(actor.net[1].num_batches_tracked) > 0  # of what it learned from, not of what it was asked
+
+
 def test_numbers_that_single_precision_does_not_hold():
     agent = pr.PPO("CartPole-v1", seed=1, progress=False)
     with pytest.raises(DataError, match="single precision"):
