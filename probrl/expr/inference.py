@@ -130,6 +130,11 @@ def _masks_are_there(node: n.Reduce) -> None:
 @infer.register
 def _(node: n.Arg) -> Type:
     _axis_of(node, node.x, node.axis, f"take the arg{node.op} over")
+    for owner in n.counting(node.x, (node.axis,)):
+        raise ExpressionError(
+            f"the arg{node.op} of {describe(node.x)} along '{node.axis}' would be among rows that the mask '{owner.mask}' "
+            f"leaves out: x.{node.op}('{node.axis}') minds it, and pr.equal(x, x.{node.op}('{node.axis}')) marks where it is"
+        )
     return Type(tuple(a for a in node.x.type.axes if a.name != node.axis), 0)
 
 

@@ -146,11 +146,16 @@ class Reduce(Expr):
         """The axes whose masks say which rows count."""
         if self.over == "event":
             return ()
-        data = self.x.type.data
-        along = data if self.over == "data" else tuple(a for a in data if a.name in self.over)
-        # a mask is a column: it differs along every axis of the data that has none of its own
-        free = {a.source for a in along if a.mask is None}
-        return tuple(a for a in data if a.mask is not None and (a in along or a.source in free))
+        return counting(self.x, None if self.over == "data" else self.over)
+
+
+def counting(x: Expr, over: tuple[str, ...] | str | None) -> tuple[Axis, ...]:
+    """The axes whose masks say which rows count along some axes, None for all of the data."""
+    data = x.type.data
+    along = data if over is None else tuple(a for a in data if a.name in over)
+    # a mask is a column: it differs along every axis of the data that has none of its own
+    free = {a.source for a in along if a.mask is None}
+    return tuple(a for a in data if a.mask is not None and (a in along or a.source in free))
 
 
 class Arg(Expr):

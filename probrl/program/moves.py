@@ -36,7 +36,7 @@ class Polyak(Move):
 
     Args:
         view: the role that moves, as in ``Q.target``.
-        tau: a number in (0, 1], or a formula of one number; where that is not finite, the copy stays.
+        tau: a number in (0, 1], or a formula of one number; where that is outside of [0, 1] or not finite, the copy stays.
     """
 
     allowed = ("target", "ema")

@@ -38,7 +38,7 @@ class Moving:
         share: Any = self.tau
         if self.function is not None:
             share = torch.as_tensor(self.function._forward(**self.function.networks(), **bound)[0])
-            share = torch.where(torch.isfinite(share), share, 0.0)
+            share = torch.where((share >= 0) & (share <= 1), share, 0.0)  # nor where it is not finite
         for net in self.networks:
             live, copies = net.tensors(), net.tensors(self.role)
             seen: set[int] = set()

@@ -61,6 +61,18 @@ def test_reductions_take_their_axes_away():
     assert pr.sum_event(pr.symbols("v", rank=2)).type.rank == 0
 
 
+def test_a_place_is_not_chosen_among_rows_that_do_not_count():
+    u = pr.symbols("u", axes=pr.Axis("time", mask="valid"))
+    for axis in ("time", "batch"):
+        with pytest.raises(
+            ExpressionError,
+            match=f"along '{axis}' would be among rows that the mask 'valid' leaves out: x.max.'{axis}'",
+        ):
+            u.argmax(axis)
+    assert pr.stack([u, u], "i").argmax("i").type.names == ("batch", "time")
+    assert pr.symbols("w", axes="time").argmax("time").type.names == ("batch",)
+
+
 def test_an_index_brings_its_own_axes():
     stacked = pr.stack([pr.symbols("x"), pr.symbols("y")], "i")
     a, t = pr.symbols("a"), pr.symbols("t", axes="time")

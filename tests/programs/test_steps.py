@@ -353,3 +353,17 @@ def test_two_losses_that_move_the_same_are_named_apart():
     program = pr.Program(pr.Minimize(pr.mean(f(x) ** 2), wrt=f), pr.Minimize(pr.mean(pr.abs(f(x))), wrt=f))
     metrics = program.compile(backend="eager")({"x": torch.randn(4, 3)})
     assert {"loss_f", "loss_f_2"} <= set(metrics)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("share", [1.5, -0.5])
+def test_a_share_that_is_none_moves_no_copy(backend, share):
+    f = line()
+    loss = pr.mean((f(x) - y) ** 2 + 0 * f.target(x))
+    update = pr.Program(pr.Minimize(loss, wrt=f), pr.Polyak(f.target, tau=share + 0 * pr.progress)).compile(
+        backend=backend
+    )
+    start = {k: v.clone() for k, v in f.net.state_dict().items()}
+    update(data())
+    for name, copy in f.handle.copies["target"].items():
+        assert torch.equal(copy, start[name]) and not torch.equal(f.net.state_dict()[name], start[name])
