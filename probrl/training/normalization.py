@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,109 +16,13 @@ from probrl.errors import DataError
 from probrl.expr import nodes as n
 from probrl.expr.axes import BATCH, Axis
 from probrl.expr.base import Expr
-from probrl.expr.operators import constant, sqrt
-from probrl.expr.traversal import substitute
+from probrl.expr.operators import constant
 from probrl.graph.function import Function
 from probrl.nested import each, parts
-from probrl.objectives.normalized import SMALL, normalized, running_return, scaled
-from probrl.training.in_numpy import translated
-from probrl.training.plain import Array
+from probrl.objectives.normalized import running_return, scaled
+from probrl.training.moments import Entry, Moments
 
 TIME = Axis("time", mask="valid")
-
-
-class Moments:
-    """Mean and variance of all numbers so far, in float64; those of some rows are merged in at once.
-
-    Source: Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance".
-    """
-
-    def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        self.count = 0.0
-        self.mean = torch.zeros(shape, dtype=torch.float64)
-        self.variance = torch.ones(shape, dtype=torch.float64)  # before anything is seen, nothing is scaled
-
-    def merge(self, rows: Tensor) -> None:
-        """Takes in rows ``(n, *shape)``."""
-        count = len(rows)
-        if not count:
-            return
-        rows = rows.to("cpu", torch.float64)
-        mean, total = rows.mean(0), self.count + count
-        apart = mean - self.mean
-        squares = rows.var(0, correction=0) * count + apart**2 * (self.count * count / total)
-        self.variance = (squares + self.variance * self.count) / total
-        self.mean = self.mean + apart * (count / total)
-        self.count = total
-
-    def state(self) -> dict[str, Any]:
-        """Plain types and tensors."""
-        return {"count": self.count, "mean": self.mean.clone(), "variance": self.variance.clone()}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from what :meth:`state` gave."""
-        if state["mean"].shape != self.mean.shape:
-            raise DataError(f"moments of shape {tuple(state['mean'].shape)} do not fit {tuple(self.mean.shape)}")
-        self.count = float(state["count"])
-        self.mean, self.variance = state["mean"].clone(), state["variance"].clone()
-
-
-class Entry:
-    """One array that is seen, with its moments and its formula.
-
-    Args:
-        path: where it stands in a dict of arrays; "" where the observation is the array.
-        shape: of one observation.
-    """
-
-    def __init__(self, path: str, shape: tuple[int, ...]) -> None:
-        self.moments, self.rank = Moments(shape), len(shape)
-        self.name = path.replace(".", "_")
-        self._width, self._apply, _ = _lowered(self.rank)
-        self._frozen: dict[torch.device, tuple[Tensor, Tensor]] = {}
-
-    def equations(self, axes: tuple[Axis, ...]) -> dict[str, Expr]:
-        """What the columns of this array become."""
-        whose = f"_{self.name}" if self.name else ""
-        mean, variance = (n.Symbol(f"{x}_o{whose}", self.rank, (), None) for x in ("mean", "var"))
-        rows = {f"s{whose}{of}": n.Symbol(f"o{whose}{of}", self.rank, axes, None) for of in ("", "_next")}
-        return {name: normalized(row, mean, variance) for name, row in rows.items()}
-
-    def __call__(self, observation: Tensor) -> Tensor:
-        """Observations ``(..., *shape)`` by the moments as they are."""
-        held = self._frozen.get(observation.device)
-        if held is None:
-            held = self._frozen[observation.device] = self._values(observation.device)
-        seen = observation if observation.dtype is torch.float32 else observation.to(torch.float32)
-        result: Tensor = self._apply(o=seen, mean=held[0], width=held[1])[0]
-        return result
-
-    def in_numpy(self) -> Callable[[Array], Array]:
-        """The same over float32 arrays, by the moments as they are now: for acting without torch."""
-        mean, width = (x.numpy() for x in self._values(torch.device("cpu")))
-        apply = _lowered(self.rank)[2]
-        return lambda observation: apply(o=observation, mean=mean, width=width)[0]
-
-    def _values(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        (width,) = self._width(variance=self.moments.variance)
-        return self.moments.mean.to(device, torch.float32), width.to(device, torch.float32)
-
-    def thaw(self) -> None:
-        """The moments have changed."""
-        self._frozen.clear()
-
-
-@cache
-def _lowered(rank: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """The formula of an observation: what stays the same during a rollout, and the rest in torch and in numpy."""
-    o, (mean, variance, width) = (
-        n.Symbol("o", rank, (BATCH,), None),
-        (n.Symbol(x, rank, (), None) for x in ("mean", "variance", "width")),
-    )
-    root = sqrt(variance + SMALL)
-    rest = substitute(normalized(o, mean, variance), {root: width})
-    apply = Function({"s": rest})
-    return Function({"width": root})._forward, apply._forward, translated(apply)
 
 
 class Normalization:
@@ -126,9 +31,12 @@ class Normalization:
     .. math:: s = \mathrm{clip}\Big(\frac{o - m}{\sqrt{v + 10^{-8}}}, -10, 10\Big), \qquad
               r = \mathrm{clip}\Big(\frac{r_{env}}{\sqrt{v_G + 10^{-8}}}, -10, 10\Big)
 
-    m and v are the mean and variance of every observation before this rollout; v_G is the variance of the discounted sum
-    of rewards so far in each episode, this rollout's included. During a rollout all of them stay as they are. Pictures
-    and whole numbers that name classes are left alone; of a dict, each entry has moments of its own.
+    m and v are the mean and variance of every observation before this rollout, and stay as they are during it. The first
+    rollout has none before it: there they are of every observation up to this step. Left as they were, observations would
+    change their scale under a policy that has just learned from a whole rollout of others (BipedalWalker with 65,536 steps
+    per rollout needed five updates to recover). v_G is the variance of the discounted sum of rewards so far in each
+    episode, this rollout's included. Pictures and whole numbers that name classes are left alone; of a dict, each entry
+    has moments of its own.
 
     Args:
         algorithm: its fields ``norm_obs``, ``norm_reward`` and ``gamma`` say what is done.
@@ -174,7 +82,11 @@ class Normalization:
     @property
     def words(self) -> list[str]:
         """What the means and variances in the formulas are of."""
-        seen = ["with mean and var of every o before this rollout"] if self.entries else []
+        seen = (
+            ["with mean and var of every o before this rollout, in the first one up to this step"]
+            if self.entries
+            else []
+        )
         return [
             *seen,
             *(
@@ -192,6 +104,19 @@ class Normalization:
         entry = self.entries.get("")
         return entry if entry is not None else partial(each, _seen_by, self._tree)
 
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """While a rollout is played: before anything has been seen, the moments follow it step by step."""
+        whole = False
+        for entry in self.entries.values():
+            entry.watch()
+        try:
+            yield
+            whole = True
+        finally:
+            for entry in self.entries.values():
+                entry.rest(whole)
+
     @torch.no_grad()
     def rollout(self, columns: dict[str, Any]) -> dict[str, Any]:
         """The columns of a rollout as the program reads them; then the moments take in what was seen."""
@@ -200,13 +125,11 @@ class Normalization:
             self._take_rewards(columns, valid)
             earned = {"r_env": columns["r"], "valid": valid, "var_G": self.returns.variance.to(columns["r"])}
             found["r"] = self._functions["r"](earned)["r"]
-        observe = self.observe
-        if observe is not None:
-            found["s"], found["s_next"] = observe(columns["s"]), observe(columns["s_next"])
-            arrays = dict(parts(columns["s"])) if isinstance(columns["s"], dict) else {"": columns["s"]}
+        if self.entries:
+            arrays = dict(parts(columns["s"]))
+            found["s"], found["s_next"] = (each(_as_seen, self._tree, columns[name]) for name in ("s", "s_next"))
             for path, entry in self.entries.items():
-                entry.moments.merge(arrays[path][valid])
-                entry.thaw()
+                entry.take_in(arrays[path][valid])
         return found
 
     def _take_rewards(self, columns: dict[str, Any], valid: Tensor) -> None:
@@ -234,8 +157,7 @@ class Normalization:
         if set(state["observation"]) != set(self.entries):
             raise DataError("the moments that were saved are of other observations than this agent's")
         for path, entry in self.entries.items():
-            entry.moments.set_state(state["observation"][path])
-            entry.thaw()
+            entry.set_state(state["observation"][path])
         self.returns.set_state(state["returns"])
         self._carried = state["carried"].clone()
 
@@ -259,3 +181,7 @@ def _tree(seen: Seen, entries: dict[str, Entry], path: str = "") -> Any:
 
 def _seen_by(entry: Entry | None, observation: Tensor) -> Tensor:
     return observation if entry is None else entry(observation)
+
+
+def _as_seen(entry: Entry | None, observation: Tensor) -> Tensor:
+    return observation if entry is None else entry.seen(observation)

@@ -10,7 +10,8 @@ import probrl as pr
 from probrl.envs import Choices, Entries, Observation
 from probrl.errors import DataError
 from probrl.training import OnPolicyTrainer
-from probrl.training.normalization import Moments, Normalization
+from probrl.training.moments import Moments
+from probrl.training.normalization import Normalization
 from tests.envs.known import Clock
 from tests.envs.seen import Asked, Several
 
@@ -128,6 +129,46 @@ def test_the_policy_acts_on_what_the_program_reads():
     assert not torch.equal(raw["s"], columns["s"])
     flat = {name: columns[name].flatten(0, 1) for name in ("s", "a")}
     torch.testing.assert_close(agent.actor.log_prob(flat), columns["a_log_prob"].flatten(), atol=1e-5, rtol=1e-5)
+
+
+def standing(rows):
+    """What stands at every step of rows (N, T, n), if all rows up to it are counted."""
+    seen = [rows[:, : t + 1].reshape(-1, rows.shape[-1]) for t in range(rows.shape[1])]
+    means, widths = (np.stack(x) for x in zip(*((o.mean(0), np.sqrt(o.var(0) + 1e-8)) for o in seen), strict=True))
+    return lambda o: np.clip((o - means) / widths, -10, 10)
+
+
+@pytest.mark.parametrize("hidden", [(8,), (600, 600)], ids=["in numpy", "in torch"])
+def test_in_the_first_rollout_moments_follow_the_steps(hidden):
+    agent = pr.PPO("CartPole-v1", norm_obs=True, hidden=hidden, **SMALL)
+    collector, normalization = OnPolicyTrainer(None, agent).collector, agent.normalization
+    with normalization.watching():
+        raw = {k: v.clone() for k, v in collector.collect().columns().items()}
+    agent.predict(np.full(4, 1e3))  # not of the rollout: nothing follows it
+    columns = normalization.rollout(raw)
+    by_then = standing(raw["s"].double().numpy())
+    for name in ("s", "s_next"):
+        np.testing.assert_allclose(columns[name].numpy(), by_then(raw[name].double().numpy()), rtol=1e-3, atol=1e-3)
+    flat = {name: columns[name].flatten(0, 1) for name in ("s", "a")}
+    torch.testing.assert_close(agent.actor.log_prob(flat), columns["a_log_prob"].flatten(), atol=1e-5, rtol=1e-5)
+    kept = normalization.state()["observation"][""]
+    executed = raw["s"][raw["valid"]].double()
+    torch.testing.assert_close(kept["mean"], executed.mean(0))
+    assert kept["count"] == len(executed)
+    with normalization.watching():
+        raw = collector.collect().columns()
+    frozen = torch.clamp((raw["s"] - kept["mean"]) / (kept["variance"] + 1e-8).sqrt(), -10, 10).float()
+    torch.testing.assert_close(normalization.rollout(raw)["s"], frozen, rtol=1e-4, atol=1e-5)
+
+
+def test_a_first_rollout_that_breaks_is_forgotten():
+    agent = pr.PPO("CartPole-v1", norm_obs=True, **SMALL)
+    collector, normalization = OnPolicyTrainer(None, agent).collector, agent.normalization
+    with pytest.raises(ZeroDivisionError), normalization.watching():
+        collector.collect()
+        raise ZeroDivisionError
+    assert normalization.state()["observation"][""]["count"] == 0
+    assert normalization.observe(torch.tensor([[3.0, 0, 0, 0]])).tolist() == [[3.0, 0, 0, 0]]
 
 
 def test_returns_are_reported_as_the_environment_pays_them():
