@@ -19,28 +19,28 @@ from probrl.program import Minimize, Program, Report
 
 @dataclass(frozen=True)
 class A2C:
-    """Advantage actor-critic: one step of the optimiser on every short rollout.
+    """Advantage actor-critic: one optimiser step per short rollout.
 
     Sources: Mnih, Puigdomènech Badia, Mirza, Graves, Lillicrap, Harley, Silver and Kavukcuoglu 2016, "Asynchronous
     methods for deep reinforcement learning", without the asynchrony.
 
     Args:
-        num_envs: how many environments run side by side.
-        num_steps: how many steps of each make one rollout.
-        learning_rate: of RMSprop, at the start.
-        anneal_lr: whether the learning rate falls linearly to zero.
-        gamma: the discount.
-        gae_lambda: the decay of the advantages; with 1 they are returns less the value.
-        norm_adv: whether advantages are standardised in each rollout.
-        ent_coef: the weight of the entropy.
-        vf_coef: the weight of the critic's squared error.
-        max_grad_norm: the bound on the gradient's global norm.
-        rms_prop_alpha: the decay of RMSprop's mean square.
-        rms_prop_eps: what RMSprop adds to the root of it.
-        norm_obs: whether observations are standardised by the moments of all that was seen so far.
-        norm_reward: whether rewards are divided by the deviation of their discounted sum so far.
-        shared_encoder: whether actor and critic look at the observation through one network.
-        hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
+        num_envs: number of environments that run in parallel.
+        num_steps: steps of each environment per rollout.
+        learning_rate: initial learning rate of RMSprop.
+        anneal_lr: whether the learning rate decays linearly to zero.
+        gamma: discount factor.
+        gae_lambda: lambda of the advantage estimates; with 1 they are returns minus the value.
+        norm_adv: whether advantages are standardised within each rollout.
+        ent_coef: weight of the entropy bonus.
+        vf_coef: weight of the critic's squared error.
+        max_grad_norm: bound on the global norm of the gradient.
+        rms_prop_alpha: decay of RMSprop's running mean of squared gradients.
+        rms_prop_eps: what RMSprop adds to the root of that mean.
+        norm_obs: whether observations are standardised by the running mean and variance of all observations so far.
+        norm_reward: whether rewards are divided by the running standard deviation of their discounted sum.
+        shared_encoder: whether actor and critic share a network that encodes the observation.
+        hidden: sizes of the hidden layers; image observations use three convolutions and a layer of 512 instead.
     """
 
     num_envs: int = 8

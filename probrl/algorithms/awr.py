@@ -19,30 +19,31 @@ from probrl.program import Fit, Minimize, Prepare, Program, Report
 
 @dataclass(frozen=True)
 class AWR:
-    """Advantage-weighted regression: a policy imitates its own actions, the better ones exponentially more.
+    """Advantage-weighted regression: the policy imitates its own actions, weighted exponentially by advantage.
 
     Sources: Peng, Kumar, Zhang and Levine 2019, "Advantage-weighted regression: simple and scalable off-policy
-    reinforcement learning", here on the newest rollout alone.
+    reinforcement learning", here on the latest rollout only.
 
     Args:
-        num_envs: how many environments run side by side.
-        num_steps: how many steps of each make one rollout.
-        learning_rate: of Adam, at the start.
-        anneal_lr: whether the learning rate falls linearly to zero.
-        gamma: the discount.
-        gae_lambda: the decay of the advantages, and of the lambda-returns that the critic is fitted to.
-        num_minibatches: how many parts a rollout is cut into in each epoch.
-        update_epochs: how often a rollout is gone through.
-        norm_adv: whether advantages are standardised in each minibatch, so that the temperature is in their stds.
-        temperature: beta, of the weights: small ones imitate the best actions alone.
-        weight_clip: the bound on the weights.
-        ent_coef: the weight of the entropy.
-        vf_coef: the weight of the critic's squared error.
-        max_grad_norm: the bound on the gradient's global norm.
-        norm_obs: whether observations are standardised by the moments of all that was seen so far.
-        norm_reward: whether rewards are divided by the deviation of their discounted sum so far.
-        shared_encoder: whether actor and critic look at the observation through one network.
-        hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
+        num_envs: number of environments that run in parallel.
+        num_steps: steps of each environment per rollout.
+        learning_rate: initial learning rate of Adam.
+        anneal_lr: whether the learning rate decays linearly to zero.
+        gamma: discount factor.
+        gae_lambda: lambda of the advantage estimates and of the returns that the critic is fitted to.
+        num_minibatches: number of minibatches that a rollout is split into in each epoch.
+        update_epochs: passes over each rollout.
+        norm_adv: whether advantages are standardised within each minibatch, so that the temperature is in units of their
+            standard deviation.
+        temperature: beta; with a small one only the best actions are imitated.
+        weight_clip: upper bound on the weights.
+        ent_coef: weight of the entropy bonus.
+        vf_coef: weight of the critic's squared error.
+        max_grad_norm: bound on the global norm of the gradient.
+        norm_obs: whether observations are standardised by the running mean and variance of all observations so far.
+        norm_reward: whether rewards are divided by the running standard deviation of their discounted sum.
+        shared_encoder: whether actor and critic share a network that encodes the observation.
+        hidden: sizes of the hidden layers; image observations use three convolutions and a layer of 512 instead.
     """
 
     num_envs: int = 8

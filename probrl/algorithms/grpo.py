@@ -20,32 +20,32 @@ from probrl.program import Every, Fit, Minimize, Prepare, Program, Report, Snaps
 
 @dataclass(frozen=True)
 class GRPO:
-    """Group relative policy optimisation: what others of the group earned takes the place of a critic.
+    """Group relative policy optimisation: comparison within a group takes the place of a critic.
 
-    The group of a row is the rows of all environments at the same index of the rollout. They have equally many steps
-    before them, so that their rewards-to-go can be compared; what comes after the rollout, or after a time limit, is
-    not counted. A reference policy, taken anew every few rollouts, holds the policy by the KL divergence.
+    A group consists of the rows of all environments at the same step of the rollout. They have equally many steps ahead
+    of them, so that their rewards-to-go can be compared; rewards after the rollout, or after a time limit, are not
+    counted. A KL penalty keeps the policy close to a reference policy, which is renewed every few rollouts.
 
     Sources: Shao, Wang, Zhu, Xu, Song, Bi, Zhang, Zhang, Li, Wu and Guo 2024, "DeepSeekMath: pushing the limits of
     mathematical reasoning in open language models"; Schulman 2020, "Approximating KL divergence".
 
     Args:
-        num_envs: how many environments run side by side: the size of a group.
-        num_steps: how many steps of each make one rollout: how far rewards are counted.
-        learning_rate: of Adam, at the start.
-        anneal_lr: whether the learning rate falls linearly to zero.
-        gamma: the discount.
-        num_minibatches: how many parts a rollout is cut into in each epoch.
-        update_epochs: how often a rollout is gone through.
-        clip_coef: how far the ratio may leave 1.
-        anneal_clip: whether ``clip_coef`` falls linearly to zero.
-        kl_coef: beta, the weight of the divergence from the reference.
-        reference_interval: after how many rollouts the policy becomes the reference; None keeps the one of the start.
-        ent_coef: the weight of the entropy.
-        max_grad_norm: the bound on the gradient's global norm.
-        target_kl: the approximate KL divergence beyond which a rollout is not used any further, or None.
-        norm_obs: whether observations are standardised by the moments of all that was seen so far.
-        hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
+        num_envs: number of environments that run in parallel, which is the size of a group.
+        num_steps: steps of each environment per rollout, which is how far rewards are summed.
+        learning_rate: initial learning rate of Adam.
+        anneal_lr: whether the learning rate decays linearly to zero.
+        gamma: discount factor.
+        num_minibatches: number of minibatches that a rollout is split into in each epoch.
+        update_epochs: passes over each rollout.
+        clip_coef: epsilon, the clip range of the probability ratio around 1.
+        anneal_clip: whether ``clip_coef`` decays linearly to zero.
+        kl_coef: beta, weight of the KL divergence from the reference policy.
+        reference_interval: rollouts after which the reference is set to the current policy; None keeps the initial one.
+        ent_coef: weight of the entropy bonus.
+        max_grad_norm: bound on the global norm of the gradient.
+        target_kl: approximate KL divergence at which updates stop until the next rollout, or None.
+        norm_obs: whether observations are standardised by the running mean and variance of all observations so far.
+        hidden: sizes of the hidden layers; image observations use three convolutions and a layer of 512 instead.
     """
 
     num_envs: int = 16

@@ -28,27 +28,27 @@ class PPO:
     Rates, weights and bounds may be formulas, such as ``learning_rate=3e-4 * (1 - pr.progress)``.
 
     Args:
-        num_envs: how many environments run side by side.
-        num_steps: how many steps of each make one rollout.
-        learning_rate: of Adam, at the start.
-        anneal_lr: whether the learning rate falls linearly to zero.
-        gamma: the discount.
-        gae_lambda: the decay of the advantages.
-        num_minibatches: how many parts a rollout is cut into in each epoch.
-        update_epochs: how often a rollout is gone through.
-        norm_adv: whether advantages are standardised in each minibatch.
-        clip_coef: how far the ratio may leave 1.
-        anneal_clip: whether ``clip_coef`` falls linearly to zero.
-        clip_vloss: whether the critic's change is clipped like the ratio.
-        ent_coef: the weight of the entropy.
-        vf_coef: the weight of the critic's squared error.
-        max_grad_norm: the bound on the gradient's global norm.
-        target_kl: the approximate KL divergence beyond which a rollout is not used any further, or None.
-        norm_obs: whether observations are standardised by the moments of all that was seen so far.
-        norm_reward: whether rewards are divided by the deviation of their discounted sum so far.
-        shared_encoder: whether actor and critic look at the observation through one network; in Python also a
-            distribution "e | s" with a vector as its value, to be that network.
-        hidden: the sizes of the hidden layers; pictures have three convolutions and one layer of 512 instead.
+        num_envs: number of environments that run in parallel.
+        num_steps: steps of each environment per rollout.
+        learning_rate: initial learning rate of Adam.
+        anneal_lr: whether the learning rate decays linearly to zero.
+        gamma: discount factor.
+        gae_lambda: lambda of the generalised advantage estimates.
+        num_minibatches: number of minibatches that a rollout is split into in each epoch.
+        update_epochs: passes over each rollout.
+        norm_adv: whether advantages are standardised within each minibatch.
+        clip_coef: epsilon, the clip range of the probability ratio around 1.
+        anneal_clip: whether ``clip_coef`` decays linearly to zero.
+        clip_vloss: whether the change of the critic's value is clipped as well.
+        ent_coef: weight of the entropy bonus.
+        vf_coef: weight of the critic's squared error.
+        max_grad_norm: bound on the global norm of the gradient.
+        target_kl: approximate KL divergence at which updates stop until the next rollout, or None.
+        norm_obs: whether observations are standardised by the running mean and variance of all observations so far.
+        norm_reward: whether rewards are divided by the running standard deviation of their discounted sum.
+        shared_encoder: whether actor and critic share a network that encodes the observation; in Python also that
+            network itself, as a ``Deterministic("e | s", ..., rank=1)``.
+        hidden: sizes of the hidden layers; image observations use three convolutions and a layer of 512 instead.
     """
 
     num_envs: int = 8

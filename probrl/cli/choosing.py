@@ -83,7 +83,7 @@ def algorithm_of(words: list[str], verb: str) -> tuple[str, list[str]]:
 def algorithms_in_words() -> str:
     """The algorithms, with what each says of itself."""
     lines = [
-        f"  {name:<10}{(algorithm_class(name).__doc__ or '').strip().splitlines()[0]}" for name in algorithm_names()
+        f"  {name:<20}{(algorithm_class(name).__doc__ or '').strip().splitlines()[0]}" for name in algorithm_names()
     ]
     return "\n".join(["algorithms", *lines])
 

@@ -1,4 +1,4 @@
-"""``probrl eval RUN``: plays whole episodes with what runs learned."""
+"""``probrl eval RUN``: plays whole episodes with the agents of runs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from probrl.training.settings import whole_number
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Plays whole episodes with what runs learned; of several runs also what they are together.
+    """Plays whole episodes with the agents of runs; for several runs also reports their joint result.
 
     Args:
-        run: the folders of the runs; RUN/best is the best agent of a run that was evaluated while it learned.
-        episodes: how many of each.
-        stochastic: draw actions instead of taking the likeliest.
-        env_id: another environment than the one it learned in.
-        seed: of the first resets.
-        device: another one than it was on.
-        video: record the episodes, one film of each, in the folder videos of the run.
+        run: folders of the runs; RUN/best is the best agent of a run that was evaluated during training.
+        episodes: episodes per run.
+        stochastic: sample actions instead of taking the most likely ones.
+        env_id: an environment other than the one of the training.
+        seed: seed of the first resets.
+        device: a device other than the one of the training.
+        video: record each episode as a film, in the folder videos of the run.
     """
 
     run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="")]

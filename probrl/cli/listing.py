@@ -27,7 +27,7 @@ def list_all(words: list[str]) -> None:
     if words in (["-h"], ["--help"]):
         print(
             "usage: probrl list [ALGORITHM | MODEL]\n\n"
-            "What there is; of an algorithm its defaults, and the environments for which others suit better."
+            "Everything there is; for an algorithm, its defaults and the values tuned for environments."
         )
         return
     if words:
@@ -40,7 +40,7 @@ def list_all(words: list[str]) -> None:
         print(defaults(algorithm_class(name)))
         return
     print(algorithms_in_words())
-    print("probrl list ALGORITHM shows its defaults\n\ndefaults where they suit an environment better")
+    print("probrl list ALGORITHM shows its defaults\n\nvalues tuned for environments")
     for name in algorithm_names():
         for where, values in families(algorithm_class(name)).items():
             print(_filled(f"{name} {where}", values))

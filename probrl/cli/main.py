@@ -12,15 +12,23 @@ from probrl.cli.arguments import UsageError, nearest_word
 from probrl.errors import ProbrlError
 
 COMMANDS = {  # what each takes, what it does, and where it is: torch takes a second to import, so help does without
-    "train": ("ALGORITHM", "learn in an environment and keep everything in a run folder", "train.train"),
+    "train": ("ALGORITHM", "train an agent in an environment and save everything in a run folder", "train.train"),
     "train-model": (
         "MODEL",
-        "fit a generative model to data and keep everything in a run folder",
+        "train a generative model on data and save everything in a run folder",
         "train_model.train_model",
     ),
-    "resume": ("RUN", "go on with a run that was interrupted", "resume.resume"),
-    "eval": ("RUN", "play whole episodes with what a run learned, or measure samples of a model", "evaluate.evaluate"),
-    "plot": ("RUN [RUN ...]", "draw the learning curves of runs, those of one kind with their spread", "plot.plot"),
+    "resume": ("RUN", "continue an interrupted run", "resume.resume"),
+    "eval": (
+        "RUN",
+        "play whole episodes with the agent of a run, or measure the samples of a model",
+        "evaluate.evaluate",
+    ),
+    "plot": (
+        "RUN [RUN ...]",
+        "draw the learning curves of runs; seeds of one setting as mean and interval",
+        "plot.plot",
+    ),
     "show": ("ALGORITHM | MODEL", "print the equations that an algorithm or a generative model trains", "show.show"),
     "list": (
         "[ALGORITHM | MODEL]",
@@ -33,8 +41,8 @@ USAGE = "\n".join(
     + [f"  {f'{name} {takes}':<26}{does}" for name, (takes, does, _) in COMMANDS.items()]
     + [
         "",
-        "for a start: probrl train ppo --env-id CartPole-v1",
-        "probrl COMMAND --help says more; probrl --version says which this is.",
+        "to start: probrl train ppo --env-id CartPole-v1",
+        "probrl COMMAND --help describes its options; probrl --version prints the version.",
         "",
     ]
 )

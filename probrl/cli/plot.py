@@ -18,12 +18,12 @@ from probrl.training.runs import read_run
 class Plot:
     """Draws the learning curves of runs: a panel per environment, a line per kind of run.
 
-    Runs that differ in their seed alone are one line: their mean, with the 95 % bootstrap interval of it.
+    Runs that differ only in their seed are one line: their mean, with its 95 % bootstrap interval.
 
     Args:
-        run: the folders of the runs.
-        metric: which column of their metrics.
-        output: the file; it must not exist yet.
+        run: folders of the runs.
+        metric: column of the metrics.
+        output: picture file to write; it must not exist yet.
     """
 
     run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="")]

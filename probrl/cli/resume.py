@@ -1,4 +1,4 @@
-"""``probrl resume RUN``: a run that was interrupted goes on in its folder."""
+"""``probrl resume RUN``: continues an interrupted run in its folder."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from probrl.training import resume as go_on
 
 @dataclass(frozen=True)
 class Resume:
-    """Goes on with a run that was interrupted, from its newest checkpoint to its goal.
+    """Continues an interrupted run from its latest checkpoint to its goal.
 
     Args:
-        run: the folder of the run.
-        total_timesteps: another goal: how many steps the whole run shall have, those before included.
-        device: another one than it was on.
-        backend: another one than it was compiled with.
-        threads: another number than it had.
-        progress: a progress bar; by default where standard error is a terminal.
+        run: folder of the run.
+        total_timesteps: a new goal: steps of the whole run, including those so far.
+        device: a device other than before.
+        backend: a backend other than before.
+        threads: a number of threads other than before.
+        progress: whether to show a progress bar; by default if standard error is a terminal.
     """
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")]

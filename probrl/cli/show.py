@@ -18,11 +18,11 @@ class Show:
     """Prints the equations that an algorithm trains.
 
     Args:
-        format: LaTeX, text for a terminal, a picture, the code of the update's graph, or what each metric means.
-        env_id: the environment that it is declared for.
-        output: write to this file instead; a picture is written to one named after the algorithm otherwise.
-        config: a file with flags, .toml or .json; flags override it.
-        tuned: whether hyper-parameters that are not given are those that suit the environment.
+        format: LaTeX, text for a terminal, a picture, the code of the update's graph, or the meaning of each metric.
+        env_id: environment whose spaces the algorithm is declared for.
+        output: file to write to; a picture goes to a file named after the algorithm by default.
+        config: .toml or .json file with flags; flags on the command line override it.
+        tuned: whether hyper-parameters that you leave out take the values tuned for the environment.
     """
 
     format: Literal["latex", "text", "png", "code", "metrics"] = "latex"

@@ -1,4 +1,4 @@
-"""``probrl train ALGORITHM``: learns, and keeps everything in a run folder."""
+"""``probrl train ALGORITHM``: trains an agent and saves everything in a run folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ RUNNING = tuple(f.name for f in dataclasses.fields(Settings) if f.name not in OW
 
 @dataclass(frozen=True)
 class Train:
-    """Learns in an environment and keeps equations, metrics and the agent in a run folder.
+    """Trains an agent in an environment and saves equations, metrics and the agent in a run folder.
 
     Args:
-        env_id: which Gymnasium environment.
-        total_timesteps: steps of the environment, over all its copies.
-        run: the folder; without it one under runs, named after environment, algorithm, seed and time.
-        config: a file with flags, .toml or .json; the config.json of a run makes such a run again. Flags override it.
-        tuned: whether hyper-parameters that are not given are those that suit the environment.
-        plot: whether the run folder gets pictures of its equations and its learning curves, where matplotlib is there.
+        env_id: id of the Gymnasium environment.
+        total_timesteps: environment steps, summed over all copies.
+        run: run folder; by default a new one under runs, named after environment, algorithm, seed and time.
+        config: .toml or .json file with flags, such as the config.json of another run; flags on the command line
+            override it.
+        tuned: whether hyper-parameters that you leave out take the values tuned for the environment.
+        plot: whether to draw equations and learning curves into the run folder, if matplotlib is installed.
     """
 
     env_id: str = "CartPole-v1"

@@ -1,4 +1,4 @@
-"""``probrl train-model MODEL``: fits a generative model to data, and keeps everything in a run folder."""
+"""``probrl train-model MODEL``: trains a generative model on data and saves everything in a run folder."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FITTED = tuple(f.name for f in dataclasses.fields(Fitting) if f.name != "optimiz
 
 @dataclass(frozen=True)
 class TrainModel:
-    """Fits a generative model to data and keeps equations, metrics, weights and pictures in a run folder.
+    """Trains a generative model on data and saves equations, metrics, weights and pictures in a run folder.
 
     Args:
-        data: a built-in data set, or a file of arrays with a column "x" (and "c" for a conditional model).
-        steps: how many minibatches.
-        learning_rate: of Adam.
-        run: the folder; without it one under runs, named after data, model, seed and time.
-        plot: whether the run folder gets pictures, where matplotlib is there.
+        data: a built-in data set, or a file of arrays with a column "x" (and a column "c" for a conditional model).
+        steps: number of training steps, one minibatch each.
+        learning_rate: learning rate of Adam.
+        run: run folder; by default a new one under runs, named after data, model, seed and time.
+        plot: whether to draw pictures into the run folder, if matplotlib is installed.
     """
 
     data: str = "swiss_roll"

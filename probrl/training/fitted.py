@@ -1,4 +1,4 @@
-"""How a generative model is fitted to data: its hyper-parameters, and how the fitting is run."""
+"""How a generative model is trained on data: hyper-parameters and settings."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ RUNNING = (
 
 @dataclass(frozen=True)
 class Fitting:
-    """How a model is fitted to data.
+    """How a generative model is trained on data.
 
     Args:
-        optimizer: moves the weights; its learning rate may be a formula of ``pr.progress``.
+        optimizer: optimiser of the weights; its learning rate may be a formula of ``pr.progress``.
         batch_size: rows per step.
-        ema: how much of the average of the weights stays at each step; None keeps no average.
-        max_grad_norm: the norm to which a gradient is cut; None cuts nothing.
-        log_interval: steps that one row of metrics stands for; ``pr.progress`` moves as often.
-        held_out: the share of the data that is kept for comparison and never learned from.
+        ema: decay of the moving average of the weights; None keeps no average.
+        max_grad_norm: bound on the global norm of the gradient; None does not clip.
+        log_interval: steps per row of metrics, which is also how often ``pr.progress`` advances.
+        held_out: fraction of the data that is kept out of training, for evaluation.
 
     Errors:
         DataError naming what is out of its range.

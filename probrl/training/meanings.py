@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 LOOP = {
-    "timesteps": "steps of the environments that were learned from",
-    "iteration": "rollouts that were learned from",
+    "timesteps": "environment steps that were trained on",
+    "iteration": "rollouts that were trained on",
     "episodes": "episodes finished so far",
-    "episode_return": "mean return of the newest finished episodes, nan before the first; rises",
-    "episode_length": "mean length of the newest finished episodes, nan before the first",
-    "seconds": "time since learning was asked for",
-    "steps_per_second": "speed since learning was asked for, everything included",
+    "episode_return": "mean return of the last finished episodes, nan before the first; should rise",
+    "episode_length": "mean length of the last finished episodes, nan before the first",
+    "seconds": "seconds since training started",
+    "steps_per_second": "environment steps per second since training started, everything included",
 }
 EVALUATED = {
-    "eval_return": "mean return of the episodes of an evaluation, in the rows of updates that one followed; rises",
-    "eval_std": "standard deviation of those returns",
-    "eval_length": "mean length of those episodes",
+    "eval_return": "mean return of an evaluation, in the row of the update after which it was played; should rise",
+    "eval_std": "standard deviation of the returns of that evaluation",
+    "eval_length": "mean length of the episodes of that evaluation",
 }
 
 

@@ -1,4 +1,4 @@
-"""A generative model in plain words, as a shell says it and a manifest keeps it, and the model that they make."""
+"""A generative model described in plain types, for the command line and for manifests, and the model built from it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from probrl.training.generating import models, named, networks, paths, solvers
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a generative model is made of; None is what the model or the network takes by itself.
+    """The parts of a generative model; None leaves the choice to the model or the network.
 
     Args:
-        model: the name of its file, as in "flow".
-        path: from data to noise, as in "linear_vp".
-        predicts: what the network says: "noise", "score", "data", "velocity" or "F".
-        weight: the error that is weighted equally at all times.
-        law: of the times that it is trained at: "uniform", "likelihood", "logit_normal", "edm" or "arcsine".
-        coupling: which noise goes with which datum: "independent" or "ot".
-        drop: how often conditions are dropped in training, for guidance.
-        conditional: whether it is conditioned on the column "c" of the data.
-        network: as in "time_mlp".
-        hidden: sizes of its hidden layers.
-        width: of its layers.
-        blocks: how many it has.
-        solver: what draws from it, as in "heun".
-        steps_of_solver: how many it takes.
+        model: name of the model's file, such as "flow".
+        path: path between data and noise, such as "linear_vp".
+        predicts: what the network predicts: "noise", "score", "data", "velocity" or "F".
+        weight: the prediction whose squared error counts equally at all times, or another weight that the model knows.
+        law: distribution of training times: "uniform", "likelihood", "logit_normal", "edm" or "arcsine".
+        coupling: how noise is paired with data: "independent" or "ot" (optimal transport).
+        drop: probability of dropping the condition in training, for classifier-free guidance.
+        conditional: whether the model is conditioned on the column "c" of the data.
+        network: name of the network's file, such as "time_mlp".
+        hidden: sizes of the network's hidden layers.
+        width: width of the network's layers.
+        blocks: number of the network's blocks.
+        solver: name of the solver that draws samples, such as "heun".
+        steps_of_solver: number of solver steps per sample.
 
     Errors:
         DataError naming what is unknown, with the nearest known one.

@@ -25,27 +25,27 @@ class Settings:
     """How an algorithm is run.
 
     Args:
-        seed: of the networks, the actions, the minibatches and the environments.
-        device: where networks and updates live, as torch names it.
-        backend: of the compiled update: "auto", "inductor" or "eager".
-        run: the folder that metrics and checkpoints go to; None keeps them in memory.
-        progress: whether a progress bar is shown; None means when standard error is a terminal.
-        threads: how many torch computes with while it learns and evaluates; None is one for networks so small that
-            more would only wait for each other, and torch's own number for others.
-        checkpoint_interval: steps of the environment from one checkpoint of the run folder to the next; None is
-            only one at the end.
-        eval_interval: steps of the environment from one evaluation to the next; None is none. The best agent is kept
-            in the folder ``best`` of the run folder.
-        eval_episodes: how many episodes an evaluation plays.
-        stop_at: the mean return at which learning ends: of the newest evaluation where there are any, else of the last
-            hundred episodes of the learning; None is none.
-        tensorboard: whether the run folder gets a log for TensorBoard.
-        plot: whether the run folder gets pictures of its equations and its learning curves, where matplotlib is
-            installed; None draws them after a learning of ten seconds or more, since they take one or two.
-        vectorization: how the copies of the environment step: "native", "sync", "async", or "auto", the fastest of
-            them for environments that are cheap.
-        wrappers: callables from an environment to an environment, applied to each copy in this order.
-        env_kwargs: what the constructor of the environment is handed, where it is an id.
+        seed: seed of network weights, actions, minibatches and environments.
+        device: torch device of the networks and updates, such as "cpu" or "cuda".
+        backend: how updates run: "eager", "inductor" (compiled), or "auto" to choose.
+        run: folder for metrics and checkpoints; None keeps metrics in memory and saves nothing.
+        progress: whether to show a progress bar; None shows it if standard error is a terminal.
+        threads: torch threads during training and evaluation; None uses one thread for small networks, which do not
+            gain from more, and torch's own number otherwise.
+        checkpoint_interval: environment steps between checkpoints in the run folder; None saves only one, at the
+            end.
+        eval_interval: environment steps between evaluations; None never evaluates. The best agent is kept in ``best``
+            inside the run folder.
+        eval_episodes: episodes per evaluation.
+        stop_at: mean return at which training stops, taken from the latest evaluation if there are evaluations, else
+            from the last hundred training episodes; None never stops early.
+        tensorboard: whether to write a TensorBoard log into the run folder.
+        plot: whether to draw the equations and learning curves into the run folder, if matplotlib is installed; None
+            draws them after trainings of ten seconds or more, since drawing takes a second or two.
+        vectorization: how copies of the environment step: "native", "sync", "async", or "auto", which is "native" where
+            it exists and "sync" otherwise.
+        wrappers: functions from environment to environment, applied to each copy in this order.
+        env_kwargs: keyword arguments for the constructor of an environment given by its id.
 
     Errors:
         DataError for a seed that is not a whole number from 0 on, an unknown device or backend.

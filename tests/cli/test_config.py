@@ -144,7 +144,7 @@ def test_help_shows_what_suits_the_environment(capsys, monkeypatch):
         main(["train", "ppo", "--env-id", "Pendulum-v1", "--help"])
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert not stop.value.code
-    assert "--gamma FLOAT the discount. (default: 0.9)" in text and "{None}" not in text and "``" not in text
+    assert "--gamma FLOAT discount factor. (default: 0.9)" in text and "{None}" not in text and "``" not in text
     assert "settings options" in text and "ppo options" in text
 
 
