@@ -16,13 +16,13 @@ from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.operators import fresh_noise, noise, sqnorm, stop_gradient
 from probrl.generative import times
-from probrl.generative.applied import AppliedModel, ranked
+from probrl.generative.applied import AppliedModel, ranked, timed
 from probrl.generative.brownian import Brownian
 from probrl.generative.conditioned import Paired
 from probrl.generative.coupling import coupled
 from probrl.generative.heads import Matching, Predicted
 from probrl.generative.model import Model, read_shapes
-from probrl.generative.pieces import flat, shaped
+from probrl.generative.pieces import called, flat, shaped
 from probrl.generative.solving import MARGIN
 from probrl.solvers import EulerMaruyama, Scheme, Solver
 
@@ -174,11 +174,11 @@ class Bridge(Model):
     ) -> Expr:
         x, start, t, e = self.state(values), extra["start"], extra["t"], extra["e"]
         keep = (extra["keep"],) if "keep" in extra else ()
-        x_t = self.path.perturb(x, start, e, t)  # type: ignore[call-arg]
+        x_t = called("x_t", self.path.perturb(x, start, e, t))  # type: ignore[call-arg]
         first, second = self.said_at(head.role, head.held, x_t, t, t, (*given, *keep))
         if self.predicts == "displacement":
             return sqnorm(first - (start - x)) + sqnorm(second - e)
-        v = start - x + self.path.slope(t) * e  # type: ignore[attr-defined]
+        v = called("v", start - x + self.path.slope(t) * e)  # type: ignore[attr-defined]
         return sqnorm(first - v) + sqnorm(self.path.sigma(t) * second + e)
 
     # --- solving -----------------------------------------------------------------------------------------------
@@ -246,8 +246,8 @@ class AppliedBridge(AppliedModel):
         if t is None:
             t, _ = times.drawn(law or dist.law, dist.path, dist.trained, x)
         other = _fresh(x) if start is None else ranked(start, dist.state_rank)
-        other = coupled(dist.coupling, x, other, 2 * dist.path.volatility**2, self.args)
-        extra = {"start": other, "t": ranked(t, 0)}
+        other = called("x_1", coupled(dist.coupling, x, other, 2 * dist.path.volatility**2, self.args))
+        extra = {"start": other, "t": timed(t, self)}
         extra["e"] = _fresh(x) if noise is None else ranked(noise, dist.state_rank)
         if dist.drop:
             extra["keep"] = fresh_noise("uniform", row_of(x)) >= dist.drop

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from probrl.errors import ExpressionError
+from probrl.expr.base import Expr
 
 LEAST = 1e-30  # of t (1 - t), so that a quotient is large and not infinite
 
@@ -43,7 +44,7 @@ class Brownian:
 
     def sigma(self, t: Any) -> Any:
         """The standard deviation of x_t between fixed ends."""
-        return self.volatility * _root(t)
+        return self._volatility(t) * _root(t)
 
     def reverse_noise(self, t: Any, kind: Any = None) -> Any:
         """The square of the noise of the reverse process: sigma^2, or a multiple of it.
@@ -62,7 +63,15 @@ class Brownian:
             t: the time.
             churn: the noise of the reverse process, as a multiple of sigma^2; 0 for the flow.
         """
-        return (1 - 2 * t + churn) * (self.volatility / 2) / _root(t)
+        return (1 - 2 * t + churn) * self._volatility(t) / (2 * _root(t))
+
+    def _volatility(self, t: Any) -> Any:
+        """The volatility, under its letter where the time is an expression."""
+        if not isinstance(t, Expr):
+            return self.volatility
+        from probrl.expr.nodes import Number
+
+        return Number(self.volatility, "sigma")
 
     def perturb(self, x: Any, other: Any, noise: Any, t: Any) -> Any:
         """The bridge at a time."""

@@ -23,7 +23,8 @@ class Conditioned(nn.Module):
         shapes: the event shape of every variable; of several, the network gets and returns dicts.
 
     Shapes:
-        x_t is ``(rows, *event)``, or ``(rows, D)`` with the event flat, or with several variables joined.
+        x_t is ``(rows, *event)``, or ``(rows, D)`` with the event flat, or with several variables joined. What is no whole
+        number comes in the type of the weights, whatever type the columns have.
 
     Errors:
         DataError for conditions of different lengths, and for an output that is not shaped like x_t.
@@ -33,9 +34,10 @@ class Conditioned(nn.Module):
         super().__init__()
         self.network, self.conditions, self.shapes = network, conditions, dict(shapes)
 
-    def forward(self, x: Tensor, t: Tensor, *given: Any) -> Any:
+    def forward(self, x: Tensor, t: Tensor, *others: Any) -> Any:
         """The prediction at x_t; a last argument beyond the conditions says in which rows they are kept."""
-        conditions = given[: len(self.conditions)]
+        x, t, *given = typed(self.network, x, t, *others)
+        conditions = tuple(given[: len(self.conditions)])
         self._refuse_other_lengths(x, conditions)
         if len(given) > len(self.conditions):
             conditions = tuple(tree_map(lambda c: kept(c, given[-1]), c) for c in conditions)
@@ -119,6 +121,19 @@ class Spanned(Conditioned):
         elif not isinstance(condition, Mapping):
             condition = {self.conditions[0]: condition}
         return super().answer(x, last, {**condition, "r": first})
+
+
+def typed(network: nn.Module, *given: Any) -> tuple[Any, ...]:
+    """Tensors of real numbers in the type of a network's weights; columns of data are often of another one."""
+    weight = next(network.parameters(), None)
+    if weight is None or not weight.is_floating_point():
+        return given
+    dtype = weight.dtype
+
+    def cast(x: Any) -> Any:
+        return x.to(dtype) if isinstance(x, Tensor) and x.dtype != dtype and x.is_floating_point() else x
+
+    return tuple(cast(x) if isinstance(x, Tensor) else tree_map(cast, x) for x in given)
 
 
 def kept(condition: Any, keep: Tensor) -> Any:

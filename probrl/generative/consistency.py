@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from probrl.distributions.conditional import row_of
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
-from probrl.expr.definition import FunctionHead
+from probrl.expr.definition import PreciseHead
 from probrl.expr.operators import floor, fresh_noise, minimum, noise, sqnorm, sqrt, stop_gradient
 from probrl.generative.applied import AppliedModel, ranked, timed
 from probrl.generative.heads import Matching
@@ -112,21 +113,28 @@ class ConsistencyModel(Model):
         return self._word("c_skip", t) * x + self._word("c_out", t) * network
 
     def _word(self, name: str, t: Expr) -> Expr:
-        return n.Definition(FunctionHead(name, getattr(self.owner, name)), (t,))
+        return n.Definition(PreciseHead(rf"c_{{\mathrm{{{name[2:]}}}}}", getattr(self.owner, name)), (t,))
+
+    @cached_property
+    def _letters(self) -> tuple[Expr, Expr | int]:
+        """The deviation of the data and the noise at t = 0, as they print; no noise is no letter."""
+        least = float(f"{self.path.sigma(0.0):.12g}")  # without the last digits, which are rounding
+        return n.Number(float(self.path.sigma_data), "sigma_d"), n.Number(least, "sigma_0") if least else 0
 
     def c_skip(self, t: Any) -> Any:
         """The share of the state in what is said of the data."""
-        a, d = self.path.alpha(t), float(self.path.sigma_data)
-        return d**2 * a / ((self.path.sigma(t) - float(self.path.sigma(0.0))) ** 2 + d**2 * a**2)
+        a, s, (d, least) = self.path.alpha(t), self.path.sigma(t), self._letters
+        return d**2 * a / (_less(s, least) ** 2 + d**2 * a**2)
 
     def c_out(self, t: Any) -> Any:
         """The share of the network."""
-        a, s, d = self.path.alpha(t), self.path.sigma(t), float(self.path.sigma_data)
-        return d * (s - float(self.path.sigma(0.0))) / sqrt(s**2 + d**2 * a**2)
+        a, s, (d, least) = self.path.alpha(t), self.path.sigma(t), self._letters
+        return d * _less(s, least) / sqrt(s**2 + d**2 * a**2)
 
     def c_in(self, t: Any) -> Any:
         """By how much the network sees the state smaller."""
-        return 1 / sqrt(self.path.sigma(t) ** 2 + float(self.path.sigma_data) ** 2 * self.path.alpha(t) ** 2)
+        a, s, (d, _) = self.path.alpha(t), self.path.sigma(t), self._letters
+        return 1 / sqrt(s**2 + d**2 * a**2)
 
     def matched(
         self, head: Matching, values: tuple[Expr, ...], extra: dict[str, Expr], given: tuple[Expr, ...]
@@ -184,7 +192,7 @@ class AppliedConsistency(AppliedModel):
         t, t_next = timed(t, self), timed(t_next, self)
         e = _fresh(x) if noise is None else ranked(noise, dist.state_rank)
         x_t = called("x_t", dist.path.perturb(x, e, t))
-        x_next = called("x_s", self._carried(teacher, x, e, x_t, t, t_next))
+        x_next = called(r"x_{t'}", self._carried(teacher, x, e, x_t, t, t_next))
         extra = {"x_t": x_t, "t": t, "x_next": x_next, "t_next": t_next}
         if dist.drop:
             extra["keep"] = fresh_noise("uniform", row_of(x)) >= dist.drop
@@ -205,8 +213,8 @@ class AppliedConsistency(AppliedModel):
         if teacher is not None and not teacher.dist.path.finite(teacher.dist.predicts, "data")[1]:
             levels = np.minimum(levels, 1 - MARGIN)  # at t = 1 its prediction says nothing of the data
         count = len(levels) - 1
-        k = minimum(floor(count * fresh_noise("uniform", row_of(x))), count - 1)
-        return called("t", table("tau", levels[:-1], k)), called("s", table("tau", levels[1:], k))
+        k = called("k", minimum(floor(count * fresh_noise("uniform", row_of(x))), count - 1))
+        return called("t", table("tau", levels, k)), called("t_next", table("tau", levels, k + 1))
 
     def _carried(self, teacher: Any, x: Expr, e: Expr, x_t: Expr, t: Expr, t_next: Expr) -> Expr:
         path = self.dist.path
@@ -235,6 +243,10 @@ class AppliedConsistency(AppliedModel):
     def velocity(self, x_t: Any, t: Any) -> Expr:
         """Refused: no velocity follows from the end of the flow."""
         return self._refused("velocity")
+
+
+def _less(s: Any, least: Any) -> Any:
+    return s - least if isinstance(least, Expr) else s
 
 
 def _fresh(x: Expr) -> Expr:

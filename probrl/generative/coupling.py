@@ -52,10 +52,14 @@ def paired(x: Expr, e: Expr, given: Sequence[Expr] = ()) -> Expr:
 
 
 def _optimal(x: Tensor, e: Tensor, given: list[Tensor]) -> Tensor:
+    if not len(x):  # nothing to search: the loss of no row says so itself, as every other does
+        return torch.arange(0, device=e.device)
     return optimal_coupling(x, e, alike(given))
 
 
 def _drawn(x: Tensor, y: Tensor, u: Tensor, given: list[Tensor], epsilon: float) -> Tensor:
+    if not len(x):
+        return torch.arange(0, device=y.device)
     return entropic_coupling(x, y, u, epsilon, groups=alike(given))
 
 

@@ -15,12 +15,14 @@ from probrl.distributions.declaration import declare
 from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
+from probrl.expr.definition import PreciseHead
 from probrl.expr.operators import log_softmax, to_axis, to_event, where
 from probrl.generative.asked import of_the_applied, refuse_rising, replaced
 from probrl.generative.conditioned import size
 from probrl.generative.discrete_applied import WEIGHTS, AppliedDiscrete
 from probrl.generative.heads import Matching
 from probrl.generative.pieces import called, flat
+from probrl.generative.planning import asked, planned
 from probrl.generative.tensors import Tensors
 from probrl.generative.tokens import Guess, Tokens
 from probrl.paths import GaussianPath, Linear
@@ -41,7 +43,8 @@ class DiscreteFlow(Tensors, Distribution):
         event_shape: of the tokens, as in ``(16,)`` or ``(8, 8)``.
         path: its alpha(t) is the probability that a token is still seen: 1 - t unless something else is said.
         weight: "uniform" for w = 1; "likelihood" for w = -alpha'(t) / (1 - alpha(t)), with which the loss is the negative
-            evidence bound of the log-probability.
+            evidence bound of the log-probability. At t = 0, where no token is masked, both are 0.
+        law: of the times that it is trained at: "uniform" or "logit_normal".
         drop: how often the conditions are replaced by zeros in training.
         solver: ``pr.solvers.Euler``: between two times a masked token is seen with probability
             (alpha(t') - alpha(t)) / (1 - alpha(t)), which for the linear path is the Euler step of its rate 1 / t.
@@ -155,7 +158,15 @@ class DiscreteFlow(Tensors, Distribution):
         given = (*given, extra["keep"]) if "keep" in extra else given
         log_p = log_softmax(self.logits(head.role, head.held, x_t, t, given), "class")
         error = -((1 - seen) * n.At(log_p, "class", x)).sum("token")
-        return error if head.weight == "uniform" else -self.path.alpha_dot(t) / (1 - self.path.alpha(t)) * error
+        return error if head.weight == "uniform" else self._weight(t) * error
+
+    def _weight(self, t: Expr) -> Expr:
+        return n.Definition(PreciseHead(r"w_{\mathrm{likelihood}}", self.owner.rate), (t,))
+
+    def rate(self, t: Any) -> Any:
+        """How often a masked token is seen, -alpha'(t) / (1 - alpha(t)) per unit of time; 0 where nothing is masked."""
+        masked = 1 - self.path.alpha(t)
+        return where(masked > 0, -self.path.alpha_dot(t) / where(masked > 0, masked, 1), 0)
 
     # --- solving -----------------------------------------------------------------------------------------------
     def solver_of(self, solver: Any, steps: int | None = None) -> Solver:
@@ -178,6 +189,14 @@ class DiscreteFlow(Tensors, Distribution):
         seen = np.array([float(self.path.alpha(float(t))) for t in at])
         return at, np.diff(seen) / (1 - seen[:-1])
 
+    def times(self, solver: Solver, grid: Any = None) -> tuple[float, ...]:
+        """The times of a solver, from all masked to all seen."""
+        return tuple(self.chances(solver, grid)[0])
+
+    def steps_of(self, solver: Solver, times: tuple[float, ...], like: Tensor) -> tuple[float, ...]:
+        """Of each step the probability that a masked token is seen after it."""
+        return tuple(map(float, self.chances(solver, times)[1]))
+
     def transform(self, noises: tuple[Expr, ...], parameters: dict[str, Expr], gradient: str | None = None) -> Expr:
         raise NotImplementedError
 
@@ -185,16 +204,15 @@ class DiscreteFlow(Tensors, Distribution):
         self, rows: int, conditions: list[Any], solver: Any, grid: Any, start: Any, known: Any,
         generator: Generator | None, compiled: bool = False,
     ) -> list[Tensor]:  # fmt: skip
-        from probrl.graph.roles import callable_of
-
-        call = callable_of(self.handle, self.role)
+        call = asked(self)
         like = next(self.owner.parameters(), torch.zeros(()))
         x = (
             torch.full((rows, size(self.shape)), self.classes, device=like.device)
             if start is None
             else start.flatten(1)
         )
-        refuse_rising(self.notation, self.chances(solver, grid)[0], start)
+        plan = planned(self, solver, grid, like)
+        refuse_rising(self.notation, plan.times, start)
         if start is not None and tuple(start.shape) != (rows, *self.shape):
             raise DataError(
                 f"{self.notation}: start has the shape {tuple(start.shape)}, and {(rows, *self.shape)} is needed"
@@ -203,8 +221,8 @@ class DiscreteFlow(Tensors, Distribution):
             mask, value = (v.to(x.device).flatten(1) for v in pair)
             x = torch.where(mask, value.to(x.dtype), x)
         states = [x]
-        for t, chance in zip(*self.chances(solver, grid), strict=False):
-            logits = call(x, like.new_full((rows,), float(t)), *conditions)
+        for t, chance in zip(plan.times, plan.steps, strict=False):
+            logits = call(x, like.new_full((rows,), t), *conditions)
             u, v = (torch.rand(shape, device=like.device, generator=generator) for shape in (x.shape, logits.shape))
             guess = (logits - (-v.clamp_min(1e-30).log()).log()).argmax(-1)
             x = torch.where((x == self.classes) & (u < chance), guess, x)

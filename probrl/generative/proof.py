@@ -10,14 +10,11 @@ from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, show
 from probrl.expr.operators import symbols
-from probrl.expr.traversal import executed, transform, walk
-from probrl.generative.squares import Square, Unread, read
+from probrl.expr.ranks import settle
+from probrl.expr.traversal import transform
+from probrl.generative.squares import Algebra, Square, Unread, legible, read
 from probrl.paths.algebra import tidy
-from probrl.paths.time import t as TIME
 from probrl.symbolic import from_sympy
-
-AT = (0.137, 0.31, 0.59, 0.83)  # where formulas that algebra leaves apart are compared in many digits
-DIGITS = 40
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Proof:
         return self.equal
 
     def __str__(self) -> str:
-        return f"equal up to w(t) = {self.weight}: {self.reason}" if self.equal else f"not equal: {self.reason}"
+        return f"equal up to w(t) = {show(self.weight)}: {self.reason}" if self.equal else f"not equal: {self.reason}"
 
     @property
     def identical(self) -> bool:
@@ -85,10 +82,11 @@ def prove_equal(first: Any, second: Any) -> Proof:
     for loss in (first, second):
         if not isinstance(loss, Expr):
             raise ExpressionError(f"pr.prove_equal compares formulas, as in mu(s).matching(a); it got {loss!r}")
-    squares = []
+    first, second = settle(first, second)
+    algebra, squares = Algebra(), []
     for which, loss in (("first", first), ("second", second)):
         try:
-            squares.append(read(loss))
+            squares.append(read(loss, algebra))
         except Unread as why:
             if _one_formula(first, second):
                 return Proof(
@@ -96,27 +94,30 @@ def prove_equal(first: Any, second: Any) -> Proof:
                 )
             return Proof(False, None, f"the {which} is not read as a matching loss: {why}")
     one, two = squares
-    if (apart := _apart(one, two)) is not None:
+    if (apart := _apart(one, two, algebra)) is not None:
         return Proof(False, None, apart)
     pairs = [(a, b) for r, q in zip(one.weights, two.weights, strict=True) for a, b in zip(r, q, strict=True)]
-    ratio = next(a / b for a, b in pairs if not _zero(b))
-    if not all(_zero(a - ratio * b) for a, b in pairs):
+    ratio = next(a / b for a, b in pairs if not algebra.zero(b))
+    if not all(algebra.zero(a - ratio * b) for a, b in pairs):
         return Proof(
             False,
             None,
             f"they weight the errors otherwise, {one.weights} and {two.weights}: no w(t) makes one the other",
         )
-    ratio = ratio**0 if _zero(ratio - 1) else tidy(ratio)
-    constants = {x.letter: x for loss in (first, second) for x in _numbers(loss)}
+    ratio = ratio**0 if algebra.zero(ratio - 1) else legible(tidy(ratio))
+    if others := algebra.others(ratio):
+        said = ", ".join(sorted(str(x) for x in others))
+        return Proof(False, None, f"the first is {ratio} times the second, and {said} is no function of the time")
+    constants = {str(x): algebra.reading.leaves[x] for x in algebra.constants(ratio)}
     weight = from_sympy(ratio, {**constants, "t": symbols("t", rank=0)})
     alike = _same(one.when, two.when)
     times = "" if alike else "; their times are drawn by other laws, and w does not count that"
-    shown = [w[0][0] if len(w) == 1 else w for w in (one.weights, two.weights)]
+    shown = [legible(w[0][0]) if len(w) == 1 else w for w in (one.weights, two.weights)]
     what = "errors of the noise" if len(one.leaves) == 2 else "errors of what is added to the data"
     return Proof(True, weight, f"both are {what} in the same x_t, of weights {shown[0]} and {shown[1]}{times}")
 
 
-def _apart(one: Square, two: Square) -> str | None:
+def _apart(one: Square, two: Square, algebra: Algebra) -> str | None:
     """What differs besides the weight."""
     if one.leaves[0] is not two.leaves[0]:
         return f"they are about other data, {show(one.leaves[0])} and {show(two.leaves[0])}"
@@ -126,8 +127,8 @@ def _apart(one: Square, two: Square) -> str | None:
         return f"they noise the data in other ways: x_t is made of {len(one.leaves)} parts and of {len(two.leaves)}"
     names = ("data", *("noise" if isinstance(x, n.Noise) else "start" for x in one.leaves[1:]))
     for name, a, b in zip(names, one.shares, two.shares, strict=True):
-        if not _zero(a - b):
-            return f"they noise the data in other ways: the share of the {name} is {a} and {b}"
+        if not algebra.zero(a - b):
+            return f"they noise the data in other ways: the share of the {name} is {algebra.valued(a)} and {algebra.valued(b)}"
     for a, b in zip(one.leaves[1:], two.leaves[1:], strict=True):
         if not _same(a, b):
             return f"data and noise are paired in other ways: {show(a)} and {show(b)}"
@@ -167,17 +168,3 @@ def _anonymous(x: Expr) -> Expr | None:
 
 def _noise(x: n.Noise, uid: int, changed: Callable[[Expr], Expr | None]) -> Expr:
     return n.Noise(uid, x.law, None if x.like is None else transform(x.like, changed), x.extra, x.options)
-
-
-def _zero(formula: Any) -> bool:
-    """Whether a formula is 0: by algebra, else in many digits at a few times and for other constants."""
-    found = tidy(formula)
-    if found == 0:
-        return True
-    free = found.free_symbols - {TIME}
-    values = {s: 0.3 + 0.1 * i for i, s in enumerate(sorted(free, key=str))}
-    return all(abs(found.evalf(DIGITS, subs={TIME: at, **values})) < 10.0 ** (5 - DIGITS) for at in AT)
-
-
-def _numbers(loss: Expr) -> list[n.Number]:
-    return [x for x in walk(loss, through=executed) if isinstance(x, n.Number) and x.letter is not None]

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+import sympy
+
 from probrl.expr import nodes as n
+from probrl.expr.axes import BATCH
 from probrl.expr.base import Expr, show
 from probrl.expr.definition import FunctionHead
-from probrl.expr.operators import sqnorm, symbols
+from probrl.expr.operators import sqnorm
+from probrl.expr.ranks import settle
 from probrl.expr.traversal import executed, substitute, transform, walk
 from probrl.paths.algebra import tidy
 from probrl.paths.time import t as TIME
-from probrl.symbolic import to_sympy
+from probrl.symbolic.formulas import Reading
+
+WHEN = n.Symbol("time of the loss", 0, (BATCH,), None)  # a name that no column has
+AT = (0.137, 0.31, 0.59, 0.83)  # where formulas that algebra leaves apart are compared in many digits
+DIGITS = 40
+CASES = (
+    sympy.Min,
+    sympy.Max,
+    sympy.Piecewise,
+    sympy.Abs,
+    sympy.floor,
+    sympy.sign,
+)  # formulas that differ in parts of time
+FINE = (*(10.0**-k for k in range(2, 7)), *(k / 64 for k in range(1, 64)), *(1 - 10.0**-k for k in range(2, 7)))
+LONG = 10**6  # beyond, a fraction is no number that somebody wrote
 
 
 class Unread(Exception):
@@ -38,45 +56,102 @@ class Square:
     when: Expr
 
 
-def read(loss: Expr) -> Square:
+@dataclass
+class Algebra:
+    """Formulas of the time, by one reading for all losses that are compared: one letter is one thing in all of them."""
+
+    reading: Reading = field(default_factory=Reading)
+
+    def over_time(self, terms: list[Expr], when: Expr) -> Any:
+        """A sum of scalars as a sympy formula of t; decimal numbers are exact."""
+        total: Any = TIME * 0
+        for term in terms:
+            (over_t,) = settle(transform(_opened(term, when), _inside))
+            total = total + self.reading.of(over_t)
+        return sympy.nsimplify(total.xreplace({self.reading.of(WHEN): TIME}), rational=True)
+
+    def zero(self, formula: Any) -> bool:
+        """Whether a formula is 0: by algebra, else in many digits at a few times, constants at their values."""
+        found = tidy(formula)
+        times = FINE if found.has(*CASES) else AT
+        return bool(found == 0) or all(abs(self.number(found, at)) < 10.0 ** (5 - DIGITS) for at in times)
+
+    def number(self, formula: Any, at: float) -> Any:
+        """The value at a time; what has no value of its own counts as some number."""
+        others = sorted(self.others(formula), key=str)
+        values = {x: sympy.Rational(3 + i, 10) for i, x in enumerate(others)}
+        fixed = formula.xreplace({**values, **self.constants(formula)})
+        return fixed.xreplace({TIME: sympy.Rational(str(at))}).evalf(DIGITS)
+
+    def constants(self, formula: Any) -> dict[Any, Any]:
+        """The numbers that stand under a letter in a formula."""
+        leaves = {x: self.reading.leaves.get(x) for x in formula.free_symbols}
+        return {x: sympy.Rational(repr(y.value)) for x, y in leaves.items() if isinstance(y, n.Number)}
+
+    def valued(self, formula: Any) -> Any:
+        """A formula with its constants' values in the place of their letters."""
+        return legible(formula.xreplace(self.constants(formula)))
+
+    def others(self, formula: Any) -> list[Any]:
+        """What a formula holds besides the time and constants: columns, draws, what networks say."""
+        atoms = {*formula.free_symbols, *formula.atoms(sympy.core.function.AppliedUndef)} - {TIME}
+        return [x for x in atoms if not isinstance(self.reading.leaves.get(x), n.Number)]
+
+
+def legible(formula: Any) -> Any:
+    """A formula whose long fractions are decimal numbers."""
+    return formula.xreplace({x: sympy.Float(x, 17) for x in formula.atoms(sympy.Rational) if x.q > LONG})
+
+
+def read(loss: Expr, algebra: Algebra) -> Square:
     """A matching loss, or a mean of one.
 
     Errors:
         Unread for anything else, with the reason.
     """
     squares = [(_linear(inside), factors) for inside, factors in _errors(loss)]
-    calls = dict.fromkeys(call for terms, _ in squares for x in terms if (call := _called(x)) is not None)
-    if len(calls) != 1:
-        said = " and ".join(show(n.Definition(FunctionHead("sqnorm", sqnorm), (x,))) for x, _ in _errors(loss))
-        if len(squares) > 1:
-            raise Unread(f"{said} is no weighted squared error of one network")
-        raise Unread(f"its error {show(_errors(loss)[0][0])} has {len(calls)} networks at (x_t, t), not one")
-    (call,) = calls
+    call = _network(loss, squares)
     x_t, when, *given = call.args
-    shares = {k: _over_time(v, when) for k, v in _linear(x_t).items()}
+    shares = {k: algebra.over_time(v, when) for k, v in _linear(x_t).items()}
     if len(shares) < 2:
         raise Unread(f"what its network sees, {show(x_t)}, is not data and noise alone")
-    data, *others = sorted(shares, key=lambda k: (isinstance(k, n.Noise), _number(shares[k], 0.05) < 0.5))
+    data, *others = sorted(
+        shares, key=lambda k: (isinstance(k, n.Noise), float(abs(algebra.number(shares[k], 0.05))) < 0.5)
+    )
     weights = [[0 * TIME for _ in others] for _ in others]
     for terms, factors in squares:
-        error = {k: _over_time(v, when) for k, v in terms.items() if _called(k) is None}
-        if set(error) - set(shares):
-            more = [k for k in error if k not in shares]
-            own = any(isinstance(y, n.Call) and not y.net.pure for k in more for y in walk(k, through=executed))
-            why = (
-                "what the network says itself, so that it is no regression on data and noise"
-                if own
-                else "more than both"
-            )
-            raise Unread(f"its target holds {why}: {', '.join(map(show, more))}")
+        error = {k: algebra.over_time(v, when) for k, v in terms.items() if _called(k) is None}
+        _refuse_more(error, shares)
         # what is wrong of the data follows from what is wrong of all else, because x_t is known
         row = [error.get(k, 0) - error.get(data, 0) * shares[k] / shares[data] for k in others]
-        weight = prod((_over_time([f], when) for f in factors), start=TIME**0)
+        weight = prod((algebra.over_time([f], when) for f in factors), start=TIME**0)
         weights = [
             [w + weight * a * b for w, b in zip(ws, row, strict=True)] for ws, a in zip(weights, row, strict=True)
         ]
     tidied = tuple(tuple(tidy(w) for w in ws) for ws in weights)
+    if all(algebra.zero(w) for ws in tidied for w in ws):
+        raise Unread(f"{show(loss)} does not depend on what its network says of the noise: its weight is 0")
     return Square(tuple(tidy(shares[k]) for k in (data, *others)), tidied, (data, *others), tuple(given), when)
+
+
+def _network(loss: Expr, squares: list[tuple[dict[Expr, list[Expr]], tuple[Expr, ...]]]) -> n.Call:
+    """The one call of a network that all errors of a loss are about."""
+    calls = dict.fromkeys(call for terms, _ in squares for x in terms if (call := _called(x)) is not None)
+    if len(calls) == 1:
+        return next(iter(calls))
+    if len(squares) > 1:
+        said = " and ".join(show(n.Definition(FunctionHead("sqnorm", sqnorm), (x,))) for x, _ in _errors(loss))
+        raise Unread(f"{said} is no weighted squared error of one network")
+    raise Unread(f"its error {show(_errors(loss)[0][0])} has {len(calls)} networks at (x_t, t), not one")
+
+
+def _refuse_more(error: dict[Expr, Any], shares: dict[Expr, Any]) -> None:
+    more = [k for k in error if k not in shares]
+    if not more:
+        return
+    own = any(isinstance(y, n.Call) and not y.net.pure for k in more for y in walk(k, through=executed))
+    why = "what the network says itself, so that it is no regression on data and noise" if own else "more than both"
+    raise Unread(f"its target holds {why}: {', '.join(map(show, more))}")
 
 
 def _called(x: Expr) -> n.Call | None:
@@ -122,34 +197,16 @@ def _linear(x: Expr) -> dict[Expr, list[Expr]]:
     return {x: [n.Number(1, None)]}
 
 
-def _over_time(terms: list[Expr], when: Expr) -> Any:
-    """A sum of scalars as a sympy formula of t."""
-    t = symbols("t", rank=0)
-    total: Any = 0
-    for term in terms:
-        over_t = transform(substitute(_opened(term, when), {when: t}), _inside)
-        total = total + to_sympy(over_t)
-    here = next((s for s in getattr(total, "free_symbols", ()) if str(s) == "t"), None)
-    return TIME * 0 + total if here is None else total.xreplace({here: TIME})
-
-
 def _opened(x: Expr, when: Expr) -> Expr:
     """A formula with its definitions opened, but for the time itself."""
-    stand_in = symbols("t", rank=0)
 
     def opened(y: Expr) -> Expr | None:
-        return transform(y.body, opened) if isinstance(y, n.Definition) and y is not stand_in else None
+        return transform(y.body, opened) if isinstance(y, n.Definition) else None
 
-    return transform(substitute(x, {when: stand_in}), opened)
+    return transform(substitute(x, {when: WHEN}), opened)
 
 
 def _inside(x: Expr) -> Expr | None:
     """The formula between the ends of time, where it has a value of its own at an end."""
     at_an_end = isinstance(x, n.Where) and isinstance(x.condition, n.Compare) and x.condition.op == "eq"
     return x.y if at_an_end and isinstance(x, n.Where) else None
-
-
-def _number(formula: Any, at: float) -> float:
-    """The value at a time; constants count as 1."""
-    values = {s: 1.0 for s in getattr(formula, "free_symbols", ()) if s != TIME}
-    return float(abs(formula.evalf(subs={TIME: at, **values})))

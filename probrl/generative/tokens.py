@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from probrl.errors import DataError
-from probrl.generative.conditioned import kept
+from probrl.generative.conditioned import kept, typed
 
 
 class Tokens(nn.Module):
@@ -26,9 +26,10 @@ class Tokens(nn.Module):
         super().__init__()
         self.network, self.conditions, self.shape, self.classes = network, conditions, shape, classes
 
-    def forward(self, x: Tensor, t: Tensor, *given: Any) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, *others: Any) -> Tensor:
         """Logits ``(rows, tokens, classes)``; a last argument beyond the conditions says in which rows they are kept."""
-        each = given[: len(self.conditions)]
+        t, *given = typed(self.network, t, *others)
+        each = tuple(given[: len(self.conditions)])
         if len(given) > len(each):
             each = tuple(tree_map(lambda c: kept(c, given[-1]), c) for c in each)
         self._refuse_other_tokens(x)

@@ -166,6 +166,23 @@ def test_it_is_trained_at_times_of_the_density_of_its_velocity():
     torch.testing.assert_close(t.quantile(levels), truth.quantile(levels), atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("predicts", ["displacement", "velocity"])
+def test_its_page_names_what_it_is_made_of(predicts):
+    """The time, the start and the point between them have letters of their own, and no line repeats them."""
+    bridge = pr.Bridge(
+        "x | c", TimeMLP(2, condition=1), TimeMLP(2, condition=1), sigma=0.5, law="arcsine", predicts=predicts
+    )
+    x, y, c = pr.symbols("x y c")
+    page = pr.mean(bridge(c).matching(x, start=y)).latex()
+    assert max(map(len, page.splitlines())) < 200
+    for line in (
+        r"x_1 & = \operatorname{entropic}(x, y, ",
+        r"\cos(\pi\, ",
+        r"x_t & = (1 - t)\, x + t\, x_1 + \sigma\, \sqrt{t\, (1 - t)}",
+    ):
+        assert line in page
+
+
 def test_matching_is_the_error_by_hand():
     b, t, e = small(coupling="independent"), torch.linspace(0.1, 0.9, 6), torch.randn(6, 2)
     batch = {"x": torch.randn(6, 2), "y": torch.randn(6, 2), "t": t, "e": e}

@@ -85,6 +85,30 @@ def test_it_prints_checks_and_trains(weight, foreign_commands):
     assert int(p.sample({"c": batch["c"]}, n=2)["x"].max()) < 4
 
 
+@pytest.mark.parametrize("path", [pr.paths.Linear(), pr.paths.LinearVP()], ids=lambda p: type(p).__name__)
+def test_where_nothing_is_masked_the_loss_is_nothing(path):
+    """At t = 0 the weight of the bound would be 1 / 0, and it weights no token at all."""
+    p = pr.DiscreteFlow("x", Guess(3, 4, 0), classes=4, event_shape=(3,), weight="likelihood", path=path)
+    x, t = pr.symbols("x t")
+    tokens = torch.randint(0, 4, (5, 3))
+    assert bool((p.matching(x, t=0)({"x": tokens}) == 0).all())
+    found = p.matching(x, t=t)({"x": tokens, "t": torch.tensor([0.0, 0.0, 0.5, 1.0, 1.0])})
+    assert bool((found[:2] == 0).all()) and bool(found.isfinite().all())
+    assert torch.autograd.grad(found.sum(), p.parameters())[0].isfinite().all()
+
+
+def test_the_weight_of_the_bound_is_precise():
+    """Single precision would lose four digits of 1 - alpha near the data."""
+    p = pr.DiscreteFlow("x", Guess(3, 4, 0), classes=4, event_shape=(3,), path=pr.paths.LinearVP())
+    x, t, u = pr.symbols("x t u")
+    at = torch.tensor([1e-4, 1e-3, 0.1])
+    batch = {"x": torch.randint(0, 4, (3, 3)), "t": at, "u": torch.ones(3, 3)}
+    weighted, plain = (p.matching(x, t=t, u=u, weight=w)(batch).double() for w in ("likelihood", "uniform"))
+    alpha = torch.exp(-(at.double() ** 2) * 19.9 / 4 - 0.05 * at.double())
+    expected = (0.05 + 9.95 * at.double()) * alpha / (1 - alpha)
+    torch.testing.assert_close(weighted / plain, expected, rtol=1e-5, atol=0)
+
+
 def test_shapes_trajectories_and_known_tokens():
     class Grid(nn.Module):
         def __init__(self):

@@ -61,6 +61,16 @@ def test_jumps_reach_the_data_from_the_exact_function(path, steps):
 
 
 @pytest.mark.parametrize("path", PATHS, ids=named)
+def test_it_prints_as_its_paper_does(path):
+    f = pr.ConsistencyModel("x | s", TimeMLP(2, condition=3, hidden=(4,)), path=path, name="f")
+    x, s = pr.symbols("x s")
+    page = pr.mean(f(s).matching(x)).latex()
+    for word in (r"c_{\mathrm{skip}}(t)\, x_t", r"t & = \tau(k)", r"t' & = \tau(k + 1)", r"x_{t'} & ="):
+        assert word in page
+    assert "000000" not in page and "another of that name" not in page
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
 def test_it_is_the_identity_at_data(path):
     f, z = pr.ConsistencyModel("x", TimeMLP(2, hidden=(8,)), path=path), torch.randn(4, 2)
     found = f.data(*pr.symbols("z t"))({"z": z, "t": torch.zeros(4)})

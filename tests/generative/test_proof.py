@@ -65,6 +65,78 @@ def test_a_path_written_anew_is_the_same_path():
     assert pr.prove_equal(loss(own, "velocity", "velocity"), loss(P.GVP(), "velocity", "velocity")).identical
 
 
+def power(k):
+    """A path of the user's own, whose constant has a letter."""
+    import sympy
+
+    return P.GaussianPath(alpha=(1 - P.t) ** sympy.Symbol("k", positive=True), sigma=P.t, k=k)
+
+
+def test_constants_of_one_letter_are_told_apart_by_their_values():
+    one, two = (loss(P.LinearVP(beta_1=b), "noise", "noise") for b in (20.0, 10.0))
+    assert pr.prove_equal(one, one).identical
+    proof = pr.prove_equal(one, two)
+    assert not proof and "199*t**2/40" in proof.reason and "99*t**2/40" in proof.reason
+    assert not pr.prove_equal(loss(power(2.0), "noise", "noise"), loss(power(3.0), "noise", "noise"))
+    scaled = pr.prove_equal(pr.constant("c", 2.0) * one, pr.constant("c", 4.0) * one)
+    assert float(scaled.weight({})) == 0.5
+
+
+def test_constants_are_the_numbers_that_they_stand_for():
+    import sympy
+
+    written = P.GaussianPath(alpha=(1 - P.t) ** 2, sigma=P.t)
+    assert pr.prove_equal(loss(power(2.0), "velocity", "data"), loss(written, "velocity", "data")).identical
+    alpha = sympy.exp(-4.975 * P.t**2 - 0.05 * P.t)
+    by_numbers = P.GaussianPath(alpha=alpha, sigma=sympy.sqrt(1 - alpha**2))
+    assert pr.prove_equal(loss(by_numbers, "noise", "noise"), loss(P.LinearVP(), "noise", "noise")).identical
+
+
+def test_weights_that_differ_in_a_part_of_the_time_differ():
+    proof = pr.prove_equal(loss(P.LinearVP(), "noise", "min_snr"), loss(P.LinearVP(), "noise", "noise"))
+    assert proof and not proof.identical
+    at = torch.tensor([0.01, 0.9], dtype=torch.float64)
+    torch.testing.assert_close(proof.weight({"t": at}), P.LinearVP().weight(at, "min_snr"))
+
+
+@pytest.mark.parametrize(
+    ("factor", "reason"),
+    [
+        (lambda: pr.exp(pr.symbols("A")), "the first is exp(A) times the second, and A is no function of the time"),
+        (lambda: pr.parameter("b", 1.0), "b is no function of the time"),
+        (lambda: pr.Uniform(0, 1).draw(per=x), "u is no function of the time"),
+        (lambda: 0, "its weight is 0"),
+    ],
+)
+def test_factors_that_are_no_weights_of_the_time(factor, reason):
+    """Weighted by an advantage, or by a draw, a loss is another one, unless both are."""
+    proof = pr.prove_equal(factor() * loss(P.Linear(), "data", "data"), loss(P.Linear(), "data", "data"))
+    assert not proof and reason in str(proof)
+
+
+def test_losses_of_one_advantage_are_compared_by_the_rest():
+    weight = pr.exp(pr.symbols("A"))
+    proof = pr.prove_equal(weight * loss(P.Linear(), "data", "noise"), weight * loss(P.Linear(), "data", "data"))
+    assert str(proof.weight) == "(1 - t)² / t²"
+
+
+def test_a_target_that_says_nothing_of_the_noise_is_no_loss():
+    u, z = pr.Deterministic("u | x_t, t", NET, rank=1), pr.symbols("z", rank=1)
+    time, noise = pr.Uniform(0, 1).draw(per=z), pr.noise(like=z)
+    z_t = z + time * noise
+    proof = pr.prove_equal(pr.sqnorm(u(z_t, time) - z_t), pr.sqnorm(u(z_t, time) - noise))
+    assert not proof and "does not depend on what its network says of the noise" in str(proof)
+
+
+def test_the_time_may_be_a_column_of_any_name():
+    """A column that is called t is not the time of a loss that draws its own."""
+    free = pr.Diffusion("x", NET).matching(x)
+    assert not pr.prove_equal(pr.symbols("t") * free, free)
+    column = pr.symbols("t")
+    given = pr.Diffusion("x", NET).matching(x, t=column)
+    assert str(pr.prove_equal(column**2 * given, given).weight) == "t²"
+
+
 @pytest.mark.parametrize(
     ("other", "reason"),
     [

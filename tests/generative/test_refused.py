@@ -76,7 +76,7 @@ def test_solvers_that_do_not_fit_are_refused(model, batch):
 
 def test_times_outside_are_refused(model, batch):
     asked = [lambda: model(s).data(a, 1.5)]
-    if type(model).__name__ in ("Diffusion", "Flow", "DiscreteFlow"):
+    if type(model).__name__ in ("Diffusion", "Flow", "Bridge", "DiscreteFlow"):
         asked.append(lambda: model(s).matching(a, t=-0.5))
     if not isinstance(model, (pr.ConsistencyModel, pr.DiscreteFlow)):
         asked.append(lambda: model(s).score(a, 1.01))
@@ -85,6 +85,25 @@ def test_times_outside_are_refused(model, batch):
     for ask in asked:
         with pytest.raises(DataError, match=r"outside \[0, 1\]"):
             ask()
+
+
+def test_a_batch_without_rows_moves_nothing(model, batch):
+    """Whatever stands between the columns and the loss: its mean is of nothing, and the update is refused."""
+    if isinstance(model, pr.EnergyGuided) or model.function is not None:
+        return
+    before = [p.clone() for p in model.parameters()]
+    step = pr.Program(pr.Minimize(pr.mean(model(s).matching(a)), wrt=model), pr.Polyak(model.ema, tau=0.1))
+    found = step.compile(backend="eager", seed=0)({k: v[:0] for k, v in batch.items()})
+    assert float(found["finite"]) == 0
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+@pytest.mark.parametrize("how", ["ot", "entropic"])
+def test_nobody_is_paired_with_nobody(how):
+    x, y = pr.symbols("x y", rank=1)
+    bridge = pr.Bridge("x", TimeMLP(2, hidden=(4,)), TimeMLP(2, hidden=(4,)), coupling=how)
+    empty = {"x": torch.zeros(0, 2), "y": torch.zeros(0, 2)}
+    assert bridge.matching(x, start=y)(empty).shape == (0,)
 
 
 def test_columns_of_times_are_looked_at(model, batch):

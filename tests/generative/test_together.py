@@ -156,3 +156,27 @@ def test_starts_and_numbers_of_draws_as_people_have_them():
     for same in ([[0.5, -1.0]], start.numpy(), start.double().numpy()):
         assert torch.equal(flow.sample(start=same)["x"], expected)
     assert flow.sample(n=np.int64(3))["x"].shape == (3, 2)
+
+
+@pytest.mark.parametrize("kind", [*JOINT, *IMAGES])
+def test_columns_in_double_precision_are_taken_by_a_network_in_single(kind):
+    """Columns that come from numpy are double; a user's own layers take them as the shipped networks do."""
+    torch.manual_seed(0)
+    joint = kind in JOINT
+    model = (JOINT if joint else IMAGES)[kind]()
+    values = {"u": torch.randn(4, 2), "w": torch.randn(4, 1, 2, 2)} if joint else {"x": torch.randn(4, 1, 4, 4)}
+    batch = {"o": given(4), **values}
+    assert float(trained(model, wide(batch))["finite"]) == 1
+    assert float(trained(model, {**batch, "o": wide(batch["o"])})["finite"]) == 1
+    drawn = model.sample({"o": wide(batch["o"])}, steps=1)
+    assert drawn[next(iter(values))].dtype == torch.float32
+    twin = copy.deepcopy(model).double()
+    assert twin.sample({"o": batch["o"]}, steps=1)[next(iter(values))].dtype == torch.float64
+
+
+def test_tokens_take_conditions_in_double_precision():
+    p = pr.DiscreteFlow.example()
+    s, a = pr.symbols("s a")
+    batch = {"s": torch.randn(4, 3).double(), "a": torch.randint(0, 4, (4, 3))}
+    assert bool(pr.mean(p(s).matching(a))(batch).isfinite())
+    assert p.sample({"s": batch["s"]})["a"].shape == (4, 3)
