@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from probrl.training.run import write_atomic
 
 if TYPE_CHECKING:
     from probrl.training.on_policy import OnPolicyTrainer
@@ -12,7 +15,8 @@ if TYPE_CHECKING:
 class Portrait:
     """A callback that draws ``equations.png`` and ``learning_curve.png`` into the run folder when learning ends.
 
-    Without matplotlib (the extra ``plot``) nothing is drawn: the numbers are there all the same.
+    Without matplotlib (the extra ``plot``) nothing is drawn: the numbers are there all the same. Nor does a picture that
+    cannot be written, as on a full disk, end what has learned and is kept: that is said in a warning.
 
     Args:
         worth: seconds of learning below which nothing is drawn, because a picture takes one or two.
@@ -31,7 +35,10 @@ class Portrait:
             return
         from probrl.training.plots import learning_curve
 
-        if not (agent.folder / "equations.png").exists():
-            agent.png(agent.folder / "equations.png")
-        title = f"{agent!r}".replace("'", "")
-        learning_curve(agent.metrics.rows, title, agent.folder / "learning_curve.png")
+        equations, title = agent.folder / "equations.png", f"{agent!r}".replace("'", "")
+        try:
+            if not equations.exists():
+                write_atomic(equations, agent.png())
+            learning_curve(agent.metrics.rows, title, agent.folder / "learning_curve.png")
+        except OSError as error:
+            warnings.warn(f"{str(error.filename)!r} is not drawn: {error.strerror or error}", stacklevel=2)

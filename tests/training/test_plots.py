@@ -10,6 +10,7 @@ import pytest
 import probrl as pr
 from probrl.errors import CheckpointError, DataError, MissingExtraError
 from probrl.training.plots import band, compare, learning_curve, series
+from probrl.training.portrait import Portrait
 from probrl.training.runs import labelled, read_run
 
 SMALL = {"num_envs": 2, "num_steps": 16, "update_epochs": 1, "progress": False}
@@ -61,6 +62,18 @@ def test_runs_are_drawn_in_one_picture(runs, tmp_path):
     assert compare(runs, "episode_return", tmp_path / "runs.png").read_bytes().startswith(PNG)
     with pytest.raises(DataError, match=r"no numbers called 'speed': there are .*approx_kl"):
         compare(runs, "speed", tmp_path / "other.png")
+
+
+def test_a_picture_that_cannot_be_written_costs_no_learning(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    agent = pr.PPO("CartPole-v1", **SMALL).learn(64)
+    agent.folder, trainer = tmp_path, agent._trainer
+    with pytest.warns(UserWarning, match="equations.png' is not drawn: No space left on device"):
+        Portrait().end(trainer)
+    assert not list(tmp_path.iterdir())  # nor is there half a picture
 
 
 def test_a_run_that_measured_nothing_yet_is_a_picture_too(tmp_path):
