@@ -52,7 +52,7 @@ __all__ = [
 
 
 class Distribution(Conditional, Exchange, Readable, PixyzBase):
-    """A conditional distribution: in formulas by the language's side, with tensors by pixyz's.
+    """A conditional distribution, usable in formulas and, with tensors, through pixyz's interface.
 
     Args:
         declaration: such as ``"a | s"``; may be left out when the parameters are given as expressions.

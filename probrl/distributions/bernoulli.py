@@ -12,7 +12,7 @@ from probrl.expr.operators import sigmoid, softplus, where
 
 
 class Bernoulli(Distribution):
-    r"""One where the event happens and zero where not; with ``rank=1`` a vector of independent ones.
+    r"""1 with some probability, otherwise 0; with ``rank=1`` a vector of independent ones.
 
     .. math:: \log p(a \mid s) = a\, l(s) - \log(1 + e^{l(s)})
 

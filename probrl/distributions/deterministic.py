@@ -17,7 +17,7 @@ from probrl.expr.operators import lift, stop_gradient, to_axis
 
 
 class Deterministic(Distribution):
-    r"""A point mass: applied, it is its value.
+    r"""A point mass; applied to its conditions it is simply its value.
 
     .. math:: v = V_\phi(s)
 

@@ -148,7 +148,7 @@ def ensemble(
     axis: str = "i",
     **options: Any,
 ) -> Any:
-    r"""Several distributions of one make, called at once: applied, they have an index axis in front.
+    r"""Several distributions of the same kind, evaluated together along an index axis.
 
     .. math:: Q_i(s, a), \quad i = 1, \dots, n
 

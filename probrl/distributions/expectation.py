@@ -14,7 +14,7 @@ from probrl.expr.operators import lift, stop_gradient
 
 
 def expect(body: Callable[[Expr], Any] | Any, over: Any, how: str = "exact") -> Expr:
-    r"""The expectation of a formula over a draw, taken as said.
+    r"""The expectation of a formula over a draw, computed in the way that ``how`` names.
 
     .. math:: \mathbb E_{a \sim \pi(\cdot \mid s)} f(a)
 

@@ -131,7 +131,7 @@ RANKS = {"Categorical": 0}  # pixyz's values are vectors, but for the integer cl
 
 # --- lifting -------------------------------------------------------------------------------------------------------
 def lift(dist: Any, *, rank: int | None = None, name: str | None = None) -> Any:
-    """Any pixyz distribution as one of ours: in formulas like ours, with the user's own parameters.
+    """Any pixyz distribution as a probrl distribution, for use in formulas; its parameters are shared.
 
     Args:
         dist: a distribution subclassed by the user, built by pixyz's algebra (product, marginal, renamed), or a pixyz
@@ -169,7 +169,7 @@ def lift(dist: Any, *, rank: int | None = None, name: str | None = None) -> Any:
 
 
 def given(dist: Any, *args: Any, **kwargs: Any) -> Any:
-    """``pr.given(d, x)`` is ``pr.lift(d)(x)``: any pixyz distribution at conditions, asked like ours."""
+    """``pr.given(d, x)`` is ``pr.lift(d)(x)``: any pixyz distribution applied to conditions, for use in formulas."""
     return lift(dist)(*args, **kwargs)
 
 

@@ -34,7 +34,7 @@ def factors_of(x: Any) -> tuple[Any, ...]:
 
 
 class Product(PixyzProduct):
-    r"""A joint distribution, ``pi = p * q``; its arguments and values are taken by name.
+    r"""A joint distribution, ``pi = p * q``; conditions and values are passed by name.
 
     .. math:: p(a, b \mid s) = p(a \mid s)\, q(b \mid s, a)
 

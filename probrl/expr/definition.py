@@ -165,7 +165,7 @@ class NamedHead(Head):
 
 
 def definition(name: str) -> Callable[[Callable[..., Expr]], Callable[..., Expr]]:
-    """Makes a function of expressions a definition: printed by its name, run as what it returns.
+    """Turns a function of expressions into a definition, which prints as its name and runs as what it returns.
 
     Positional arguments are expressions (numbers are lifted); keyword-only ones are fixed options, such as the
     name of an axis, and print below the name.

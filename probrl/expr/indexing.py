@@ -59,12 +59,12 @@ def index(axis: str | Axis) -> Expr:
 
 
 def stack(items: Iterable[Any], axis: str) -> Expr:
-    """Values side by side along a new index axis."""
+    """Values stacked along a new index axis."""
     return n.Join(tuple(lift(i) for i in items), index_axis(axis))
 
 
 def concatenate(*items: Any) -> Expr:
-    """Scalars and vectors one after another in one event."""
+    """Scalars and vectors concatenated into one vector."""
     return n.Join(tuple(lift(i) for i in items), None)
 
 
@@ -74,7 +74,7 @@ def named(x: Expr, name: str, meaning: str = "") -> Expr:
 
 
 def stop_gradient(x: Any) -> Any:
-    """The value, through which no gradient passes; of an applied distribution, the one with its parameters held."""
+    """The same value without a gradient; for an applied distribution, the same one with its parameters held fixed."""
     if hasattr(x, "held"):
         return x.held()
     if isinstance(x, tuple):

@@ -22,7 +22,7 @@ def fresh_noise(
 
 
 def noise(like: Any, n: int | None = None, axis: str | None = None, law: str = "normal") -> Expr:
-    """Fresh noise, standard normal unless a law is named, of the axes and event shape of an expression.
+    """Fresh noise with the axes and the event shape of an expression, standard normal unless ``law`` says otherwise.
 
     Args:
         like: the expression whose shape it takes.

@@ -17,7 +17,7 @@ _depth = 0
 
 
 def recursion(body: Callable[..., Any], init: Any, over: str, reverse: bool = False) -> Any:
-    """States that follow from those before along an axis (with ``reverse``: from those after).
+    """States computed along an axis, each from the one before it (with ``reverse``, from the one after it).
 
     The value at an index is ``body`` of the value at the index before; before the first it is ``init``, which is
     not part of the result. A row that is not valid restarts the state from ``init``. A draw in the body is one per

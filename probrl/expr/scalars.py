@@ -30,7 +30,7 @@ def parameter(name: str, initial: float, positive: bool = False, bounds: tuple[f
 
 
 def state(name: str, initial: float = 0.0) -> Expr:
-    """A running scalar that only ``pr.Assign`` moves."""
+    """A running scalar that only ``pr.Assign`` changes."""
     return n.State(Cell(name, float(initial), "state"))
 
 

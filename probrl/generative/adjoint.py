@@ -29,7 +29,7 @@ def adjoint_matching(
     start: Any = None,
     axis: str = "k",
 ) -> Expr:
-    r"""An error per row whose minimiser draws from the density proportional to the base model's times exp reward.
+    r"""A loss per row; the model that minimises it samples from the base model's density times exp(reward), normalised.
 
     Along the model's own chain, held still, with the steps' means m and their scale c:
 

@@ -30,7 +30,7 @@ KINDS = ("displacement", "velocity")
 
 
 class Bridge(Model):
-    r"""A conditional distribution that is reached from another one, or from noise, along Brownian bridges.
+    r"""A conditional distribution that is connected with another one, or with noise, by Brownian bridges.
 
     .. math:: x_t = (1 - t)\, x_0 + t\, x_1 + \sigma \sqrt{t (1 - t)}\, \epsilon, \qquad
               \mathcal{L} = \mathbb{E}\, \| w_\theta - (x_1 - x_0) \|^2 + \| e_\theta - \epsilon \|^2

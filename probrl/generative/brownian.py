@@ -39,7 +39,7 @@ class Brownian:
             )
 
     def alpha(self, t: Any) -> Any:
-        """How much of the data is in x_t."""
+        """The coefficient of the data in x_t."""
         return 1 - t
 
     def sigma(self, t: Any) -> Any:

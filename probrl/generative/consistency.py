@@ -36,7 +36,7 @@ class Agreement(Matching):
 
 
 class ConsistencyModel(Model):
-    r"""A conditional distribution whose network says where the flow through a point ends.
+    r"""A conditional distribution whose network predicts where the flow through a point ends.
 
     .. math:: f_\theta(x_t, t) = c_{\mathrm{skip}}(t)\, x_t + c_{\mathrm{out}}(t)\, F_\theta(c_{\mathrm{in}}(t)\, x_t, t),
               \qquad \mathcal{L} = \mathbb{E}\, \| f_\theta(x_t, t) - \operatorname{sg} f_{\bar\theta}(x_{t'}, t') \|^2

@@ -8,7 +8,7 @@ from probrl.solvers import DPM
 
 
 class Diffusion(Model):
-    r"""A conditional distribution that a network denoises step by step.
+    r"""A conditional distribution sampled by denoising step by step with a network.
 
     .. math:: x_t = \alpha(t)\, x_0 + \sigma(t)\, \epsilon, \qquad
               \mathcal{L} = \mathbb{E}_{t, \epsilon}\, w(t)\, \| \epsilon_\theta(x_t, t, s) - \epsilon \|^2

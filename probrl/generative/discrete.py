@@ -30,7 +30,7 @@ from probrl.solvers import Euler, Solver, own_times
 
 
 class DiscreteFlow(Tensors, Distribution):
-    r"""A conditional distribution of tokens, by a network that guesses the masked ones.
+    r"""A conditional distribution of tokens, with a network that predicts masked ones.
 
     .. math:: x_t^i = \begin{cases} x_0^i & \text{with probability } \alpha(t) \\ \text{mask} & \text{else} \end{cases}, \qquad
               \mathcal{L} = \mathbb{E}\, w(t) \sum_{i: x_t^i = \text{mask}} -\log p_\theta(x_0^i \mid x_t, t, c)

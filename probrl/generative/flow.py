@@ -13,7 +13,7 @@ from probrl.solvers import Euler
 
 
 class Flow(Model):
-    r"""A conditional distribution that a network's velocity carries from noise to data.
+    r"""A conditional distribution sampled by following a network's velocity from noise to data.
 
     .. math:: x_t = (1 - t)\, x_0 + t\, \epsilon, \qquad
               \mathcal{L} = \mathbb{E}_{t, \epsilon}\, \| v_\theta(x_t, t, s) - (\epsilon - x_0) \|^2

@@ -68,7 +68,7 @@ class AppliedGuided(AppliedModel):
 
 
 class EnergyGuided(Guided):
-    r"""The density proportional to a model's times the exponential of an energy.
+    r"""The distribution whose density is proportional to a model's density times the exponential of an energy.
 
     .. math:: \nabla_x \log \pi_t(x \mid s) = \nabla_x \log \mu_t(x \mid s) + w \nabla_x f(x, t, s)
 

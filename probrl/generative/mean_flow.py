@@ -25,7 +25,7 @@ from probrl.solvers import Scheme
 
 
 class MeanFlow(Model):
-    r"""A conditional distribution by a network of average velocities between two times r <= t.
+    r"""A conditional distribution whose network predicts the average velocity between two times r <= t.
 
     .. math:: u(x_t, r, t) = \frac{1}{t - r} \int_r^t v(x_\tau, \tau)\, d\tau, \qquad
               \mathcal{L} = \mathbb{E}\, \big\| u_\theta - \operatorname{sg}\big(v - (t - r)(v\, \partial_x u_\theta

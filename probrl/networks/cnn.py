@@ -15,7 +15,7 @@ NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel, stride
 
 
 class CNN(nn.Module):
-    """Convolutions over one picture per row, then a perceptron; built by :func:`cnn`.
+    """Convolutions over one image per row, then a perceptron; built by :func:`cnn`.
 
     Shapes:
         ``(..., *shape)`` to ``(..., out)``. Bytes are divided by 255 here, on the device; reals are taken as they are.
@@ -62,7 +62,7 @@ def cnn(
     last_gain: float = 1.0,
     channels_first: bool | None = None,
 ) -> CNN:
-    r"""Three convolutions with orthogonal weights over a picture, then linear layers of the given sizes.
+    r"""Three convolutions with orthogonal weights over an image, then linear layers of the given sizes.
 
     .. math:: y = \mathrm{mlp}(\mathrm{conv}_{3/1}(\mathrm{conv}_{4/2}(\mathrm{conv}_{8/4}(x / 255))))
 

@@ -23,7 +23,7 @@ class Flat(nn.Module):
 
 
 class OneHot(nn.Module):
-    """Whole numbers as one-hot vectors, one after the other; a number that is no class is all zeros.
+    """Whole numbers as concatenated one-hot vectors; a number that is not a class becomes zeros.
 
     Args:
         sizes: how many classes each number has.
@@ -52,7 +52,7 @@ class OneHot(nn.Module):
 
 
 class Joined(nn.Module):
-    """The entries of a dict, each as a vector by a network of its own, one after the other.
+    """The entries of a dict, each mapped to a vector by a network of its own, concatenated.
 
     Args:
         entries: the networks by name.
@@ -77,7 +77,7 @@ class Joined(nn.Module):
 
 
 class Chain(nn.Sequential):
-    """Networks one after the other, the first one over anything that it takes: an array, whole numbers, a dict."""
+    """Networks applied one after the other; the first may take anything: an array, whole numbers, a dict."""
 
     @property
     def out_features(self) -> int:

@@ -13,7 +13,7 @@ from probrl.networks.timed import sizes
 
 
 class Joint(nn.Module):
-    r"""Several variables, flattened and joined for a network of vectors, and taken apart again.
+    r"""Several variables, flattened and concatenated for a network on vectors, and split again after it.
 
     .. math:: (f^{(1)}, \dots, f^{(k)}) = f_\theta\big((x_t^{(1)}, \dots, x_t^{(k)}), t, c\big)
 

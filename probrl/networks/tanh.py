@@ -13,7 +13,7 @@ MANY = (
 
 
 class Tanh(nn.Tanh):
-    r"""An activation like torch's, faster on many numbers on a CPU.
+    r"""The hyperbolic tangent, like torch's but faster for large tensors on a CPU.
 
     .. math:: \tanh x = 2 \sigma(2x) - 1
 

@@ -15,7 +15,7 @@ from probrl.networks.time_encoders import SinusoidalTime
 
 
 class TimedNetwork(nn.Module, ABC):
-    r"""A network of a noisy point, its time and a condition, :math:`f_\theta(x_t, t, c)`, of the shape of :math:`x_t`.
+    r"""A network :math:`f_\theta(x_t, t, c)` of a noisy point, its time and a condition, whose output has the shape of :math:`x_t`.
 
     A subclass gives :meth:`transform`, which gets time and condition as one vector, the context. Every tensor is
     checked by shape alone, so that the call traces as one graph.

@@ -8,7 +8,7 @@ from probrl.expr.operators import clip, minimum
 
 @definition("surrogate")
 def clipped_surrogate(ratio: Any, advantage: Any, epsilon: Any) -> Any:
-    """The pessimistic one of two surrogates: min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon) A).
+    """The clipped surrogate of PPO: min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon) A).
 
     Source: Schulman et al. 2017 (PPO), equation 7.
 

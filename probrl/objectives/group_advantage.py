@@ -8,7 +8,7 @@ SPREAD = 1e-4  # added to the std: where a whole group earned the same, rounding
 
 
 def group_advantage(outcome: Any, present: Any = None, over: str = "batch") -> Any:
-    """What each of a group earned, standardised over the group: (G - mean G) / (std G + 1e-4), population std.
+    """Returns standardised over their group: (G - mean G) / (std G + 1e-4), with the population std.
 
     Args:
         outcome: what was earned, with the axis; rows that a mask marks stand in no mean.

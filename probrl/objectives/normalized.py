@@ -9,7 +9,7 @@ SMALL = 1e-8  # keeps what never varies from being divided by zero
 
 
 def normalized(x: Any, mean: Any, variance: Any, bound: float = 10) -> Any:
-    """How many standard deviations x is from a mean, within a bound: clip((x - mean) / sqrt(variance + 1e-8), -bound, bound).
+    """x standardised and clipped: clip((x - mean) / sqrt(variance + 1e-8), -bound, bound).
 
     Example:
         >>> import torch, probrl as pr
@@ -21,7 +21,7 @@ def normalized(x: Any, mean: Any, variance: Any, bound: float = 10) -> Any:
 
 
 def scaled(x: Any, variance: Any, bound: float = 10) -> Any:
-    """x in standard deviations, its sign and its zero kept: clip(x / sqrt(variance + 1e-8), -bound, bound).
+    """x divided by its standard deviation, not centred, and clipped: clip(x / sqrt(variance + 1e-8), -bound, bound).
 
     Example:
         >>> import torch, probrl as pr
@@ -32,7 +32,7 @@ def scaled(x: Any, variance: Any, bound: float = 10) -> Any:
 
 
 def running_return(r: Any, ended: Any, gamma: Any, over: str = "time") -> Any:
-    """What was earned so far in an episode, older rewards discounted: G_t = r_t + gamma (1 - ended_{t-1}) G_{t-1}.
+    """The discounted sum of the rewards so far in an episode: G_t = r_t + gamma (1 - ended_{t-1}) G_{t-1}.
 
     Source: Engstrom et al. 2020, "Implementation matters in deep policy gradients", section 3.
 

@@ -6,7 +6,7 @@ from probrl.expr.recursion import recursion
 
 
 def reward_to_go(reward: Any, ended: Any, gamma: Any, over: str = "time") -> Any:
-    """The discounted rewards until the episode or the data end: G_t = r_t + gamma (1 - ended_t) G_{t+1}.
+    """The discounted sum of the rewards until the episode or the data end: G_t = r_t + gamma (1 - ended_t) G_{t+1}.
 
     Args:
         reward: the rewards, with the axis.

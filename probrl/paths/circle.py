@@ -9,7 +9,7 @@ from probrl.paths.time import t
 
 
 class Circle(GaussianPath):
-    r"""alpha = 1 - t, sigma = sqrt(1 - alpha^2): a quarter of a circle, walked at the speed of the straight path.
+    r"""alpha = 1 - t, sigma = sqrt(1 - alpha^2): a quarter circle with the data coefficient of the linear path.
 
     Example:
         >>> import probrl as pr

@@ -91,7 +91,7 @@ class GaussianPath(Readable):
 
     # --- functions of time -------------------------------------------------------------------------------------
     def alpha(self, t: Any) -> Any:
-        """How much of the data is in x_t."""
+        """The coefficient of the data in x_t."""
         return _of(self, "_named", "alpha")(t)
 
     def sigma(self, t: Any) -> Any:
@@ -153,12 +153,12 @@ class GaussianPath(Readable):
         return _times(self.alpha(t), x) + _times(self.sigma(t), noise)
 
     def target(self, prediction: str, x: Any, noise: Any, t: Any) -> Any:
-        """What a network that predicts "score", "noise", "data", "velocity" or "F" should say of data and noise."""
+        """The regression target of a network that predicts "score", "noise", "data", "velocity" or "F", from data and noise."""
         p, q = _of(self, "_pair", "row", prediction)
         return _combined(p, q, x, noise, t)
 
     def convert(self, value: Any, x_t: Any, t: Any, *, source: str, target: str) -> Any:
-        """One prediction as another, by the 2x2 solve from it and x_t."""
+        """One prediction converted into another, by the 2x2 system of it and x_t."""
         return _combined(*self.conversion(source, target), x_t, value, t)
 
     def conversion(self, source: str, target: str) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from probrl.paths.time import t
 
 
 class Parabola(GaussianPath):
-    r"""alpha = 1 - t^2, sigma = t: noise comes at a constant rate, data goes late.
+    r"""alpha = 1 - t^2, sigma = t: noise is added at a constant rate, and the data fade late.
 
     Example:
         >>> import probrl as pr

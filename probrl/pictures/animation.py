@@ -27,7 +27,7 @@ def animate(
     hold: float = 1.0,
     dpi: int = 100,
 ) -> Path:
-    """Writes the way of all points as a GIF: the plane with the data below, a histogram on the line, or images.
+    """Writes the trajectories of all points as a GIF: points in the plane over the data, a histogram on a line, or images.
 
     Args:
         trajectory: (K + 1, B, *event), as a solver gives it: one or two coordinates, or images of one or three channels.

@@ -21,7 +21,7 @@ def draw_samples(
     data_labels: Tensor | None = None,
     title: str = "samples",
 ) -> Any:
-    """Samples beside the data: points of the plane, histograms on a line, images in rows.
+    """Draws samples beside the data: points in the plane, histograms on a line, or rows of images.
 
     Points of more than two coordinates are projected onto the two directions in which the data (else the samples)
     vary most; the title says so.

@@ -32,7 +32,7 @@ class Move(Step):
 
 
 class Polyak(Move):
-    """The copy moves a share ``tau`` of the way to the live parameters: bar theta <- (1 - tau) bar theta + tau theta.
+    """Moves the copy towards the live parameters: bar theta <- (1 - tau) bar theta + tau theta.
 
     Args:
         view: the role that moves, as in ``Q.target``.
@@ -56,13 +56,13 @@ class Polyak(Move):
 
 
 class Snapshot(Move):
-    """The copy becomes equal to the live parameters."""
+    """Sets the copy equal to the live parameters."""
 
     allowed = ("old", "target", "ema")
 
 
 class Assign(Step):
-    """A running scalar gets a value (where ``when`` holds): ``pr.Assign(m, 0.9 * m + 0.1 * pr.mean(x))``."""
+    """Sets a running scalar (if ``when`` holds): ``pr.Assign(m, 0.9 * m + 0.1 * pr.mean(x))``."""
 
     def __init__(self, state: Any, value: Any, when: Any = None):
         if not isinstance(state, n.State) or state.cell.kind != "state":

@@ -123,7 +123,7 @@ class Maximize(Minimize):
 
 
 class Together(Step):
-    """Several ``Minimize`` whose losses are all evaluated at the same parameters; what several move is refused."""
+    """Several ``Minimize`` whose losses are all evaluated at the same parameters; their ``wrt`` must not overlap."""
 
     def __init__(self, *steps: Minimize):
         if not steps or not all(isinstance(s, Minimize) for s in steps):
@@ -145,7 +145,7 @@ class Together(Step):
 
 
 class Prepare(Step):
-    """Columns computed without gradient on all data of the scope, before what follows.
+    """Columns computed without gradient, on all data of the scope, before the following steps.
 
     Unpacks into the symbols of the new columns: ``A, R = pr.Prepare(A=gae, R=gae + V(s))``.
 
@@ -180,7 +180,7 @@ class Prepare(Step):
 
 
 class Report(Step):
-    """Values among the metrics that nothing is trained by.
+    """Values that are logged as metrics and not trained on.
 
     Right after an update a report reads the values that this update computed, before it moved anything; elsewhere it
     evaluates on its own.
@@ -259,7 +259,7 @@ class Fit(Step):
 
 
 class Every(Step):
-    """Steps that run each n-th time that they are come to."""
+    """Steps that run only every n-th time they are reached."""
 
     def __init__(self, n: int, *steps: Step):
         if not steps:

@@ -15,7 +15,7 @@ from probrl.solvers.scheme import Array, Row, Scheme
 
 @dataclass(frozen=True)
 class DDIM(Solver):
-    r"""The data that the model sees, seen again with less noise.
+    r"""The predicted data, noised again to the next, lower noise level.
 
     .. math:: x' = \alpha' \hat x_0 + \sqrt{\sigma'^2 - c^2}\, \hat\epsilon + c\,\epsilon, \quad
               c = \eta\, \frac{\sigma'}{\sigma} \sqrt{\sigma^2 - (\alpha / \alpha')^2 \sigma'^2}

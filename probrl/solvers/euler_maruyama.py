@@ -15,7 +15,7 @@ from probrl.solvers.scheme import Array, Row, Scheme
 
 @dataclass(frozen=True)
 class EulerMaruyama(Solver):
-    r"""A reverse process by constant drift and noise in each step.
+    r"""A reverse process with constant drift and noise within each step.
 
     .. math:: x' = x + h \left( v - \tfrac12 g'^2 \nabla \log p \right) + g' \sqrt{|h|}\, \epsilon
 

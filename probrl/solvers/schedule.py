@@ -12,10 +12,10 @@ Array = np.ndarray[Any, Any]
 
 
 class Schedule(Protocol):
-    """What a solver sees of a path: functions of times, in double precision."""
+    """The functions of time that a solver needs from a path, in double precision."""
 
     def alpha(self, t: Any) -> Any:
-        """How much of the data is in x_t."""
+        """The coefficient of the data in x_t."""
 
     def sigma(self, t: Any) -> Any:
         """The standard deviation of the noise in x_t."""

@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Scheme:
-    """The numbers of a solver for one grid of times.
+    """The coefficients of a solver for one grid of times.
 
     Attributes:
         times: ``(K + 1,)``, from the noisiest to the cleanest (or back, for a likelihood).

@@ -12,7 +12,7 @@ from probrl.statistics.wasserstein import sliced_wasserstein
 
 
 def compare(samples: Tensor, data: Tensor, seed: int = 0, at_most: int = 2000) -> dict[str, float]:
-    """Numbers by name: how far samples are from data, and how well they cover them.
+    """Statistics by name: how far samples are from data, and how well they cover it.
 
     Args:
         samples: (n, *event).

@@ -12,14 +12,14 @@ from probrl.statistics.points import points
 
 
 class Neighbours(NamedTuple):
-    """Density: about 1 when the samples are alike, less for points off the data. Coverage: the share of the data that is reached."""
+    """Density: about 1 when the samples resemble the data, less if they lie off it. Coverage: the fraction of the data with samples nearby."""
 
     density: Tensor
     coverage: Tensor
 
 
 def density_and_coverage(data: Tensor, generated: Tensor, k: int = 5) -> Neighbours:
-    r"""Fidelity and diversity by balls about the data that reach to their k-th neighbour.
+    r"""Fidelity and diversity of samples, from balls around each data point that reach to its k-th neighbour.
 
     .. math:: \text{density} = \frac{1}{k m} \sum_{j=1}^{m} \sum_{i=1}^{n} 1[y_j \in B(x_i)], \qquad
         \text{coverage} = \frac1n \sum_{i=1}^{n} 1[\exists j: y_j \in B(x_i)]

@@ -9,7 +9,7 @@ from probrl.errors import DataError
 
 
 def straightness(trajectory: Tensor) -> Tensor:
-    r"""The distance from start to end over the length of the way, on average: 1 for straight lines, else less.
+    r"""The mean ratio of distance to path length: 1 for straight trajectories, less otherwise.
 
     .. math:: \mathbb{E}\, \frac{\lVert x_K - x_0 \rVert}{\sum_k \lVert x_{k+1} - x_k \rVert}
 
@@ -35,7 +35,7 @@ def straightness(trajectory: Tensor) -> Tensor:
 
 
 def velocity_deviation(trajectory: Tensor, times: Tensor) -> Tensor:
-    r"""How far velocities are from the constant ones to the same ends: 0 for lines at constant speed.
+    r"""The mean squared deviation of the velocity from the constant one between the same ends: 0 for straight lines at constant speed.
 
     .. math:: \mathbb{E} \sum_k \lvert \Delta t_k \rvert \left\lVert \frac{x_{k+1} - x_k}{\Delta t_k} -
         \frac{x_K - x_0}{t_K - t_0} \right\rVert^2

@@ -90,7 +90,7 @@ class Agent(Declared, Stored):
 
     @property
     def environments(self) -> Environments:
-        """The environments it learns in; made when they are first asked for, since predicting needs no simulator."""
+        """The environments of the agent, created on first use, since predicting needs no simulator."""
         if self._environments is None:
             if self.env is None:
                 raise EnvironmentError(
@@ -102,13 +102,13 @@ class Agent(Declared, Stored):
 
     @property
     def update(self) -> Any:
-        """The compiled program: ``update(batch)`` learns once from a batch and gives metrics."""
+        """The compiled program: ``update(batch)`` runs it once on a batch and returns metrics."""
         if self._update is None:
             self.compile(None)
         return self._update
 
     def compile(self, updates: int | None) -> None:
-        """Compiles the program, once; later calls change nothing.
+        """Compiles the program; later calls do nothing.
 
         Args:
             updates: how many are planned, which decides whether ``backend="auto"`` compiles; None if nobody knows.
@@ -122,18 +122,18 @@ class Agent(Declared, Stored):
 
     @property
     def backend(self) -> str | None:
-        """What runs the update, as chosen; None before that."""
+        """The backend that runs the update; None until it is chosen."""
         return self._backend if self._update is None else getattr(self._update, "backend", None)
 
     @property
     def threads(self) -> int:
-        """How many threads torch computes with for this agent, see :class:`Settings`."""
+        """Number of torch threads for this agent, see :class:`Settings`."""
         parameters = (p for network in self.networks().values() for p in network.parameters())
         weights = sum(p.numel() for p in parameters if not isinstance(p, torch.nn.UninitializedParameter))
         return self.settings.threads_for(weights)
 
     def networks(self) -> dict[str, torch.nn.Module]:
-        """The modules whose weights are the agent, by name: actor, critic, and what else a loss of the user's own has."""
+        """The modules that make up the agent, by name: actor, critic, and those that a loss of the user's own adds."""
         named = {name: getattr(self.declaration, name, None) for name in ("encoder", "actor", "critic")}
         found = {name: module for name, module in named.items() if isinstance(module, torch.nn.Module)}
         known = {id(p) for module in found.values() for p in module.parameters()}
@@ -145,7 +145,7 @@ class Agent(Declared, Stored):
 
     # --- what it does ------------------------------------------------------------------------------------------
     def learn(self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None) -> Agent:
-        """Plays and learns for some more steps; called again, it goes on.
+        """Trains for some more environment steps; call it again to continue.
 
         Args:
             total_timesteps: steps of the environment, over all its copies; rounded up to whole rollouts.
@@ -164,7 +164,7 @@ class Agent(Declared, Stored):
         return self
 
     def predict(self, observation: Any, deterministic: bool = True) -> Any:
-        """The action for one observation, or the actions for many; networks are asked as they are at rest, in eval mode.
+        """The action for one observation, or the actions for many, with networks in eval mode.
 
         Args:
             observation: an array or tensor of the observation's shape, or of ``(n, *shape)``; of a dict space, a dict.
@@ -188,7 +188,7 @@ class Agent(Declared, Stored):
     def evaluate(
         self, episodes: int = 20, deterministic: bool = True, env: EnvLike | None = None, seed: int | None = None
     ) -> Evaluation:
-        """Plays whole episodes without learning from them.
+        """Plays whole episodes without training on them.
 
         Args:
             episodes: how many.
@@ -235,7 +235,7 @@ class Agent(Declared, Stored):
         return {"vectorization": vectorization, "wrappers": settings.wrappers if of_copies(source) else ()}
 
     def close(self) -> None:
-        """Frees the environments that it made and ends their processes; learning again goes on in new ones.
+        """Closes the environments that the agent created and ends their processes; further training creates new ones.
 
         An environment that was handed over as an instance is left to whoever made it.
         """

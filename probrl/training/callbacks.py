@@ -28,7 +28,7 @@ WINDOW = 100  # finished episodes that the environments remember
 
 
 class Evaluate:
-    """Plays evaluation episodes every so many steps, and keeps the agent that did best.
+    """Plays evaluation episodes every ``every`` steps and keeps the best agent.
 
     The episodes are the same every time, played in environments of their own, and leave the learning as it was. Adds
     the columns ``eval_return``, ``eval_std`` and ``eval_length`` to the metrics.
@@ -106,7 +106,7 @@ class Evaluate:
 
 
 class StopAt:
-    """Ends the learning once the mean return is good enough.
+    """Stops training once the mean return reaches a threshold.
 
     Args:
         threshold: the mean return that is.
@@ -134,7 +134,7 @@ class StopAt:
 
 
 class Checkpoint:
-    """Saves the agent every so many steps, each time in place of the one before.
+    """Saves the agent every ``every`` steps, each time replacing the previous checkpoint.
 
     Args:
         every: steps of the environment from one to the next.

@@ -34,7 +34,7 @@ FORGOTTEN = 5  # averaging times after which the first weights are a hundredth o
 
 
 class GenerativeTrainer(Readings, Stored):
-    """Fits a generative model to data, prints what it fits by, measures what came of it, and is saved.
+    """Trains a generative model on data, prints its equations, evaluates its samples, and saves it.
 
     Args:
         model: a generative model, or a :class:`Recipe` of one.
@@ -124,7 +124,7 @@ class GenerativeTrainer(Readings, Stored):
 
     @property
     def backend(self) -> str | None:
-        """What runs the update, as chosen; None before that."""
+        """The backend that runs the update; None until it is chosen."""
         return self._backend if self._update is None else getattr(self._update, "backend", None)
 
     @property
@@ -144,7 +144,7 @@ class GenerativeTrainer(Readings, Stored):
 
     # --- learning ----------------------------------------------------------------------------------------------
     def learn(self, steps: int, callback: Callback | Iterable[Callback] | None = None) -> GenerativeTrainer:
-        """Learns for some more steps; called again, it goes on.
+        """Trains for some more steps; call it again to continue.
 
         Args:
             steps: how many minibatches.
@@ -171,12 +171,12 @@ class GenerativeTrainer(Readings, Stored):
     # --- what came of it ---------------------------------------------------------------------------------------
     @property
     def averaged(self) -> Any:
-        """What samples are drawn from: the average of the weights, once it has forgotten the first ones."""
+        """The model that samples are drawn from: the averaged weights, once the average has forgotten the initial ones."""
         ema = self.algorithm.ema
         return self.model if ema is None or self.timesteps < round(FORGOTTEN / (1 - ema)) else self.model.ema
 
     def sample(self, given: Any = None, **options: Any) -> dict[str, Any]:
-        """Draws from :attr:`averaged`, see :meth:`probrl.generative.Model.sample`; the trainer's own generator is used."""
+        """Samples from :attr:`averaged` with the trainer's own generator, see :meth:`probrl.generative.Model.sample`."""
         return self.averaged.sample(given, **{"generator": self._generator, **options})
 
     def evaluate(self, n: int = 2000, **options: Any) -> Quality:

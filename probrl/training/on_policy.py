@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OnPolicyTrainer(Loop):
-    """Joins an agent with environments; ``agent.learn`` makes one, and so may anybody who wants the loop in hand.
+    """Runs the training loop of an agent; ``agent.learn`` creates one, and you can create your own for explicit control.
 
     Args:
         env: what is played; None is the agent's own.
@@ -57,7 +57,7 @@ class OnPolicyTrainer(Loop):
 
     @property
     def steps_per_update(self) -> int:
-        """How many steps of the environment come before each update."""
+        """Environment steps per update."""
         return self.collector.rollout.num_envs * self.collector.rollout.steps
 
     def planned(self, steps: int) -> int:

@@ -29,7 +29,7 @@ SETTINGS = tuple(f.name for f in dataclasses.fields(Settings))
 def load(
     path: str | Path, env: EnvLike | None = None, algorithm: Any = None, device: str | None = None, **parts: Any
 ) -> Agent:
-    """The agent that was saved: it predicts, evaluates, and learns on exactly where it stopped.
+    """The agent saved in a folder; it predicts, evaluates, and continues training exactly where it stopped.
 
     It is not bound to the folder: what it learns is written there only by :func:`resume`.
 
@@ -64,7 +64,7 @@ def resume(
     progress: bool | None = None,
     **parts: Any,
 ) -> Agent:
-    """Goes on with a run that was interrupted, in its folder, up to the goal that it had.
+    """Continues an interrupted run in its folder, up to its goal.
 
     On the same machine, with as many threads, the same backend and release of torch, the result is that of the
     uninterrupted run to the last bit; where something differs, a warning says what.

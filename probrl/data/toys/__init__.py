@@ -26,7 +26,7 @@ __all__ = [
 
 
 def names() -> list[str]:
-    """What the built-in data sets are called: the names of their files.
+    """The names of the built-in data sets, which are those of their files.
 
     Example:
         >>> names()[:3]
@@ -36,7 +36,7 @@ def names() -> list[str]:
 
 
 def toy(name: str, **fields: Any) -> Toy:
-    """The data set of a name, with some of its fields set.
+    """The data set with a given name, with some of its fields set.
 
     Errors:
         DataError for a name or a field that there is not, with the nearest one.

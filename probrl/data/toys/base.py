@@ -12,7 +12,7 @@ from probrl.errors import DataError
 
 
 class Toy(ABC):
-    """A distribution of points with a condition that splits it: samples are float32, independent, endless.
+    """A distribution of points with a condition; samples are float32, independent and unlimited in number.
 
     A file of this package holds one; its name is the data set's. The scale is that of unit Gaussian noise: means within
     0.3 of 0, standard deviations of the plane's coordinates between 0.6 and 1.5, points rarely beyond 3.

@@ -13,7 +13,7 @@ from probrl.data.toys.base import Toy, choice, count, jitter, length, polar
 
 @dataclass(frozen=True)
 class EightGaussians(Toy):
-    r"""Gaussians on a circle, each as likely.
+    r"""Equally likely Gaussians on a circle.
 
     .. math:: p(x) = \frac{1}{K} \sum_{k=0}^{K-1} \mathcal{N}\!\left(x;\, r (\cos \tfrac{2 \pi k}{K}, \sin \tfrac{2 \pi k}{K}),\,
         \sigma^2 I\right)

@@ -13,7 +13,7 @@ from probrl.data.toys.base import Toy, choice, count, length
 
 @dataclass(frozen=True)
 class Pinwheel(Toy):
-    r"""Gaussians along rays, turned the further the farther out.
+    r"""Gaussians along rays, rotated more the farther out they are.
 
     .. math:: x = 1.4\, R\!\left(\tfrac{2 \pi k}{K} + \tfrac14 e^{z_1}\right) z, \qquad
         z_1 \sim \mathcal{N}(1, 0.3^2), \quad z_2 \sim \mathcal{N}(0, s^2)

@@ -13,7 +13,7 @@ from probrl.data.toys.base import Toy, choice, count, jitter, length, polar, uni
 
 @dataclass(frozen=True)
 class Rings(Toy):
-    """Circles of equally spaced radii up to 2.4, each as likely: four by default, of radii 0.6, 1.2, 1.8 and 2.4.
+    """Equally likely concentric circles, equally spaced up to radius 2.4: by default 0.6, 1.2, 1.8 and 2.4.
 
     The condition is the circle, one-hot, from the inside.
 

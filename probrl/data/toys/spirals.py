@@ -13,7 +13,7 @@ from probrl.data.toys.base import Toy, choice, count, jitter, length, polar, uni
 
 @dataclass(frozen=True)
 class Spirals(Toy):
-    r"""Arms of a turn and a half each, evenly set.
+    r"""Evenly spaced spiral arms of one and a half turns each.
 
     .. math:: x = 2.4 \sqrt{u}\, (\cos \varphi, \sin \varphi) + \text{noise}, \qquad
         \varphi = 3 \pi \sqrt{u} + \tfrac{2 \pi k}{K}, \quad u \sim \mathcal{U}(0, 1)

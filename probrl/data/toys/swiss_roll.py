@@ -13,7 +13,7 @@ from probrl.data.toys.base import Toy, jitter, length, polar, uniform
 
 @dataclass(frozen=True)
 class SwissRoll(Toy):
-    r"""A spiral of one arm and a turn and a half.
+    r"""A single spiral arm of one and a half turns.
 
     .. math:: x = \frac{2}{3 \pi / 2 \cdot 3} \varphi\, (\cos \varphi, \sin \varphi) + \text{noise}, \qquad
         \varphi = \tfrac{3 \pi}{2} (2 + c), \quad c \sim \mathcal{U}(-1, 1)
