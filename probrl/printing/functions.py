@@ -69,6 +69,20 @@ def reduces_data(node: n.Definition) -> Expr | None:
     return None
 
 
+def mixes_rows(node: n.Definition, axis: str) -> bool:
+    """Whether a definition's value at an index of an axis depends on its arguments at others.
+
+    Then a definition that is read ahead is not the definition of what is read ahead.
+    """
+    kinds = (n.Recursion, n.Shift, n.At, n.Arg)
+    for x in walk(node.body, through=lambda x: () if x in node.args else everything(x)):
+        if x not in node.args and isinstance(x, kinds) and x.axis == axis:
+            return True
+        if isinstance(x, n.Reduce) and (x.over == "data" or axis in x.over):
+            return True
+    return False
+
+
 def _over_letters(node: n.Definition) -> n.Definition | None:
     """A function over its own parameters, or None when it takes any number of them or refuses letters."""
     assert isinstance(node.head, d.FunctionHead)

@@ -6,6 +6,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING
 
 from probrl.expr import nodes as n
+from probrl.expr.axes import Axis
 from probrl.expr.base import Expr
 from probrl.printing import boxes as b
 from probrl.printing.names import GREEK, Name, Spelled, parse
@@ -86,22 +87,21 @@ def _(node: n.Range, desk: Desk) -> b.Box:
 # --- arithmetic ------------------------------------------------------------------------------------------------
 @lay.register(n.Add)
 def _(node: n.Add, desk: Desk) -> b.Box:
-    terms: list[Expr] = []
-    _chain(node, n.Add, terms, desk)
-    return b.Sum(tuple(desk.box(t) for t in terms))
+    return b.Sum(tuple(desk.box(t) for t in _operands(node, n.Add, desk)))
 
 
-def _chain(node: Expr, kind: type[Expr], found: list[Expr], desk: Desk) -> None:
-    """The operands of nested equal operators, left to right: their association is not printed."""
-    if type(node) is kind and not desk.has_letter(node) and not (kind is n.Mul and is_quotient(node)):
-        _chain(node.x, kind, found, desk)
-        right = node.y
-        if kind is n.Mul and _starts_negative(right):
-            found.append(right)
-        else:
-            _chain(right, kind, found, desk)
-    else:
-        found.append(node)
+def _operands(node: n.Add | n.Mul, kind: type[Expr], desk: Desk) -> list[Expr]:
+    """The operands of nested equal operators, left to right: their association is not printed.
+
+    What a derivative is taken by stays whole: it is a variable there, where the same terms in other brackets are not.
+    """
+    found: list[Expr] = []
+    for part, stands_right in ((node.x, False), (node.y, True)):
+        opens = type(part) is kind and part not in desk.whole and not desk.has_letter(part)
+        if kind is n.Mul and (is_quotient(part) or (stands_right and _starts_negative(part))):
+            opens = False
+        found.extend(_operands(part, kind, desk) if opens else [part])  # type: ignore[arg-type]
+    return found
 
 
 def is_quotient(node: Expr) -> bool:
@@ -122,8 +122,7 @@ def _(node: n.Mul, desk: Desk) -> b.Box:
     if is_quotient(node) and isinstance(node.y, n.Pow):
         over, under = desk.box(node.x), desk.box(node.y.x)
         return b.Negative(b.Fraction(over.x, under)) if isinstance(over, b.Negative) else b.Fraction(over, under)
-    factors: list[Expr] = []
-    _chain(node, n.Mul, factors, desk)
+    factors = _operands(node, n.Mul, desk)
     if factors[0] is _MINUS_ONE:
         rest = [desk.box(f) for f in factors[1:]]
         return b.Negative(rest[0] if len(rest) == 1 else b.Product(tuple(rest)))
@@ -198,8 +197,9 @@ def _(node: n.At, desk: Desk) -> b.Box:
     index = desk.outside(node.index)
     if isinstance(node.x, n.Rename) and node.x.source is None and node.x.target == node.axis:
         return b.Indexed(desk.box(node.x.x), index)  # the coordinate itself: f(s)[a]
-    which = b.Word(desk.index(node.x.type.axis(node.axis)))
-    return b.Indexed(desk.box(node.x), b.Relation(which, EQUALS, index))
+    with desk.unshifted(node.axis):  # the index is bound here
+        which = b.Word(desk.index(node.x.type.axis(node.axis)))
+        return b.Indexed(desk.box(node.x), b.Relation(which, EQUALS, index))
 
 
 @lay.register(n.Rename)
@@ -219,13 +219,19 @@ def _(node: n.Shift, desk: Desk) -> b.Box:
     if node.first is None and node.offset > 0:
         with desk.shifted(node.axis, node.offset):
             return desk.box(node.x)
-    word = {1: "next", -1: "prev"}.get(node.offset, "shift")
-    index = desk.index(node.x.type.axis(node.axis))
+    word = {-1: "prev"}.get(node.offset, "shift")
+    parts = (node.x,) if node.first is None else (node.x, node.first)
+    axis = node.x.type.axis(node.axis)
+    return read_at(word, desk.index(axis), node.offset, axis, parts, desk)
+
+
+def read_at(word: str, index: Spelled, offset: int, axis: Axis, parts: tuple[Expr, ...], desk: Desk) -> b.Box:
+    """A value that is read before or after an index, as a whole."""
     if word == "shift":
-        index = Spelled(f"{index.latex},{node.offset:+d}", f"{index.text},{node.offset:+d}")
-    with desk.unshifted(node.axis):  # the index below the word is the one that is read at
-        parts = (desk.box(node.x),) if node.first is None else (desk.box(node.x), desk.box(node.first))
-    return b.Function(b.Indexed(upright(word), b.Word(index), brackets=False), (parts,))
+        index = Spelled(f"{index.latex},{offset:+d}", f"{index.text},{offset:+d}")
+    with desk.unshifted(axis.name):  # the index below the word is the one that is read at
+        boxes = tuple(desk.box(x) for x in parts)
+    return b.Function(b.Indexed(upright(word), b.Word(index), brackets=False), (boxes,))
 
 
 @lay.register(n.Join)

@@ -128,9 +128,14 @@ class Page:
         nodes = list(walk(*roots, through=self._printed))
         shown = list(walk(*roots, through=self._shown))
         indexed = {x.axis for x in shown if isinstance(x, (n.Recursion, n.Shift))}
+        indexed |= {x.axis.name for x in shown if isinstance(x, n.Range)}
         repeated = _repeated(roots, nodes, self._printed, LONG_EXPANDED if self._expand else LONG)
         desk = Desk(self._expand, indexed, {x for x in repeated if not self._is_short(x)}, settled, self._define)
-        desk.legend.sizes_of(walk(*roots, through=everything))
+        open_ones = {x.axis.name for x in shown if isinstance(x, n.Range) and x.axis.open}
+        desk.met = {a.name: a for x in shown for a in x.type.axes if a.name in open_ones and not a.open}
+        inside = list(walk(*roots, through=everything))
+        desk.whole = {w for x in inside if isinstance(x, n.Derivative) for w in x.wrt}
+        desk.legend.sizes_of(inside)
         first = [x for x in shown if isinstance(x, n.Symbol) and x.depth is None]
         then = [x for x in shown if isinstance(x, n.State) or (isinstance(x, n.Number) and x.letter is not None)]
         for leaf in (*first, *then):

@@ -48,6 +48,8 @@ class Scope:
         self.lines: deque[Callable[[], Row]] = deque()
         self._keys: set[Any] = set()
         self._offsets: dict[str, int] = {}
+        self.whole: Collection[Expr] = ()  # what derivatives are taken by
+        self.met: dict[str, Axis] = {}  # what an index of which only the name is known runs along, here
         self._ranks: dict[Any, Any] = {}
         for word, spelled in FUNCTIONS.items():
             self.letters.claim(("builtin", word), Name(spelled))
@@ -81,6 +83,15 @@ class Scope:
         finally:
             self._offsets = before
 
+    @contextmanager
+    def meeting(self, axes: Collection[Axis]) -> Iterator[None]:
+        """An index of which only the name is known runs along the axis of that name that it meets."""
+        before, self.met = self.met, {**self.met, **{a.name: a for a in axes if not a.open}}
+        try:
+            yield
+        finally:
+            self.met = before
+
     def asked(self, key: Any) -> bool:
         """Whether a line is in the queue, or on the page already."""
         return key in self._keys
@@ -90,15 +101,15 @@ class Scope:
         if key in self._keys:
             return
         self._keys.add(key)
-        scope, data = dict(self.bound), self.data
+        scope, data, met = dict(self.bound), self.data, self.met
 
         def laid() -> Row:
-            saved = self.bound, self._offsets, self.current_coordinate, self.data
-            self.bound, self._offsets, self.current_coordinate, self.data = scope, {}, None, data
+            saved = self.bound, self._offsets, self.current_coordinate, self.data, self.met
+            self.bound, self._offsets, self.current_coordinate, self.data, self.met = scope, {}, None, data, met
             try:
                 return line()
             finally:
-                self.bound, self._offsets, self.current_coordinate, self.data = saved
+                self.bound, self._offsets, self.current_coordinate, self.data, self.met = saved
 
         self.lines.append(laid)
 
@@ -118,6 +129,7 @@ class Scope:
 
     def plain_index(self, axis: Axis) -> Spelled:
         """The letter that runs along an axis."""
+        axis = self.met.get(axis.name, axis) if axis.open else axis
         wish = "t" if axis.data and axis.name == "time" else axis.name
         name = self.letters.claim(("axis", axis), parse(wish), f"the index of {axis.name}")
         self.legend.axis(name, axis)

@@ -136,6 +136,8 @@ def _axes(node: Expr) -> Iterator[Any]:
 
 def _other_axes(axis: Axis) -> Iterator[Axis]:
     yield dataclasses.replace(axis, name=axis.name + "x")
+    if axis.open:
+        return  # it is its name alone
     yield dataclasses.replace(axis, mask="other" if axis.mask is None else None)
     if axis.mask:
         yield dataclasses.replace(axis, mask=axis.mask + "x")
