@@ -1,4 +1,4 @@
-"""Pictures as observations: convolutions that policy and value share, bytes until they are on the device."""
+"""Image observations: convolutions that policy and critic share; images stay bytes until they are on the device."""
 
 import gymnasium
 import numpy as np
@@ -8,7 +8,7 @@ import probrl as pr
 
 
 class BrightHalf(gymnasium.Env):
-    """A picture of 36 by 36 noisy pixels, one half brighter than the other: name that half, ten times in a row."""
+    """A noisy image of 36 by 36 pixels with one brighter half: name that half, ten times per episode."""
 
     observation_space = spaces.Box(0, 255, (36, 36, 1), np.uint8)
     action_space = spaces.Discrete(2)
@@ -30,7 +30,7 @@ class BrightHalf(gymnasium.Env):
         return self.picture(), reward, self.shown == 10, False, {}
 
 
-# One network sees the picture; policy and value are a linear layer each on what it says.
+# One network encodes the image; policy and critic are one linear layer each on its output.
 agent = pr.PPO(
     BrightHalf,
     seed=1,
@@ -42,13 +42,13 @@ agent = pr.PPO(
     learning_rate=1e-3 * (1 - pr.progress),
 )
 print(agent.encoder.net)
-print(agent.text())  # f is the encoder: it runs once per distinct observation
+print(agent.text())  # f is the encoder, which runs once per distinct observation
 
 print("before:", agent.evaluate(episodes=8))
 agent.learn(2_048)
-print("after: ", agent.evaluate(episodes=8))  # 10 is the best
+print("after: ", agent.evaluate(episodes=8))  # the best possible return is 10
 
-# One picture or many: what is predicted for them.
+# Predict for one image, or for a batch of them.
 environment = BrightHalf()
 picture, _ = environment.reset(seed=7)
 print("bright half:", environment.half, "predicted:", agent.predict(picture))

@@ -1,7 +1,7 @@
-"""A latent world model: a recurrent state, discrete latents with straight-through gradients, balanced divergences.
+"""A latent world model: a recurrent state, discrete latents with straight-through gradients, KL balancing.
 
-The toy world is a light that runs around a ring of five places, forwards or backwards as the action says; the reward
-is 1 when it stands at the first place. The model sees noisy pictures of the ring.
+The toy world is a light on a ring of five places, which the action moves forwards or backwards; the reward is 1 while it
+is at the first place. The model sees noisy observations of the ring.
 """
 
 import torch
@@ -10,8 +10,8 @@ import probrl as pr
 
 CLASSES, HIDDEN, PLACES, FEATURES = 8, 16, 5, 16
 
-# --- what there is ---------------------------------------------------------------------------------------------
-time = pr.Axis("time", mask="valid")  # rows that are no step stay out of every mean and restart the recursion
+# --- symbols and distributions ---------------------------------------------------------------------------------
+time = pr.Axis("time", mask="valid")  # rows with valid = 0 enter no mean and restart the recursion
 o, a = pr.symbols("o a", rank=1, axes=time)
 r, first = pr.symbols("r first", axes=time)
 

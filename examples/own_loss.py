@@ -1,4 +1,4 @@
-"""A loss of your own: write it once, read it, prove it, train with it."""
+"""A loss of your own: write it once, read it, verify it, train with it."""
 
 import torch
 

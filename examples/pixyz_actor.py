@@ -1,4 +1,4 @@
-"""A pixyz distribution of your own stands in a formula as it is."""
+"""A pixyz distribution of your own, used in a formula as it is."""
 
 import pixyz.distributions
 import torch
@@ -7,7 +7,7 @@ import probrl as pr
 
 
 class Actor(pixyz.distributions.Categorical):
-    """p(a|o), in pixyz's way: the actions are one-hot."""
+    """p(a|o), written for pixyz, where actions are one-hot."""
 
     def __init__(self):
         super().__init__(var=["a"], cond_var=["o"], name="p")
@@ -38,5 +38,5 @@ for i in range(100):
     if i % 25 == 0:
         print(f"update {i:3d}: loss {float(metrics['loss']):.3f}")
 
-# The parameters are the actor's own: pixyz sees them move.
+# Training moved the actor's own parameters, so pixyz samples from the trained policy.
 print(actor.sample({"o": batch["o"][:3]})["a"])

@@ -1,4 +1,4 @@
-"""Train PPO on CartPole, look at what is trained, save it and use it."""
+"""Train PPO on CartPole, read its equations, evaluate, save and load it."""
 
 import probrl as pr
 
@@ -8,6 +8,6 @@ agent.learn(50_000)  # progress bar, live metrics; call again to continue
 print(agent.evaluate(episodes=20))  # mean, std, IQM, interval, returns
 agent.save("runs/cartpole")
 
-# The same agent again, from the files alone.
+# Load the same agent from its files.
 again = pr.load("runs/cartpole")
 print(again.evaluate(episodes=20))

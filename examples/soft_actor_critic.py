@@ -1,15 +1,15 @@
-"""An off-policy algorithm in a page: several losses, draws, target networks, a temperature that is learned.
+"""Soft actor-critic on one page: several losses, draws, target networks, a learned temperature.
 
-The batch is random, so there is nothing to be good at; what is shown is the algorithm, and that it runs as one update.
+The batch is random, so there is nothing to learn; the example shows the algorithm, and that it runs as a single update.
 """
 
 import torch
 
 import probrl as pr
 
-# --- what there is ---------------------------------------------------------------------------------------------
+# --- symbols and distributions ---------------------------------------------------------------------------------
 s, a, r, s_next, terminated = pr.symbols("s a r s_next terminated")  # s_next prints as s'
-pi = pr.TanhNormal("a | s", pr.mlp(3, 256, 256, 2), name=r"\pi_\theta")  # one action: its mean and its scale
+pi = pr.TanhNormal("a | s", pr.mlp(3, 256, 256, 2), name=r"\pi_\theta")  # two outputs: mean and scale of one action
 Q = pr.ensemble(2, pr.Deterministic, "q | s, a", lambda: pr.mlp(4, 256, 256, 1), name="Q")
 alpha, gamma = pr.parameter("alpha", 0.2, positive=True), pr.constant("gamma", 0.99)
 
@@ -25,7 +25,7 @@ temperature = pr.mean(-pr.log(alpha) * pr.stop_gradient(pi(s).log_prob(a_new) - 
 # --- the order of the updates ----------------------------------------------------------------------------------
 sac = pr.Program(
     pr.Minimize(critic.named("critic"), wrt=Q),
-    # at the same parameters, so that pi(s) is computed once for both
+    # evaluated at the same parameters, so that pi(s) is computed once for both
     pr.Together(
         pr.Minimize(actor.named("actor"), wrt=pi),
         pr.Minimize(temperature.named("temperature"), wrt=alpha),

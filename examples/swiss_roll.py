@@ -1,4 +1,4 @@
-"""Fit a flow to the Swiss roll, measure its samples, look at them, and go on with the run."""
+"""Train a flow on the Swiss roll, evaluate its samples, draw them, save the model and load it."""
 
 import probrl as pr
 
@@ -9,14 +9,14 @@ trainer = pr.GenerativeTrainer(
     seed=1,
 )
 trainer.print_latex()  # every equation that is trained
-trainer.learn(6_000)  # minibatches; call again to continue
-print(trainer.evaluate())  # against rows that were held out
+trainer.learn(6_000)  # steps of one minibatch each; call again to continue
+print(trainer.evaluate())  # samples against held-out rows
 x = trainer.sample(n=1000)["x"]
 print(x.shape, x.std(0))
 
 trainer.save("runs/swiss_roll")
 trainer.pictures("runs/swiss_roll")  # samples, trajectories, density, an animation of the flow
 
-# The same model again, from the files alone.
+# Load the same model from its files.
 again = pr.load("runs/swiss_roll")
 print(again.evaluate())
