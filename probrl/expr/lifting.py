@@ -68,7 +68,12 @@ def symbols(names: str, *, rank: int | None = None, axes: Any = (), data: str | 
         declared = tuple(Axis(a.name, a.mask, a.data, data) if a.data else a for a in declared)
     has_batch = any(a.name == "batch" for a in declared)
     all_axes = declared if has_batch else (batch_of(data), *declared)
-    made = tuple(n.Symbol(name, rank, all_axes, None) for name in names.replace(",", " ").split())
+    called = names.replace(",", " ").split()
+    if number := next((name for name in called if name[0].isdigit()), None):
+        raise ExpressionError(
+            f"pr.symbols({names!r}): {number!r} would print like a number; a column's name begins with a letter, as in 'x{number}'"
+        )
+    made = tuple(n.Symbol(name, rank, all_axes, None) for name in called)
     if not made:
         raise ExpressionError("pr.symbols needs at least one name, as in pr.symbols('s a')")
     return made[0] if len(made) == 1 else made

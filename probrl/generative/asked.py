@@ -117,6 +117,18 @@ def refuse_rising(name: str, times: Any, start: Any) -> None:
         )
 
 
+def refuse_traced(name: str, what: str) -> None:
+    """Refuses what cannot be part of a compiled graph, while one is traced.
+
+    Errors:
+        ExpressionError saying what to do.
+    """
+    if torch.compiler.is_compiling():
+        raise ExpressionError(
+            f"{name}.sample({what}) is no part of a graph that torch.compile makes: sample outside of the compiled function"
+        )
+
+
 def replaced(name: str, known: Any, rows: int, shapes: Shapes) -> tuple[Tensor, Tensor] | None:
     """The mask and the values of what is known, each ``(rows, *event)``; of several variables, dicts are joined.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Generator, Tensor
@@ -14,9 +13,6 @@ from probrl.graph.compiling import compiled
 from probrl.solvers import Scheme
 
 Terms = tuple[tuple[int, float], ...]  # which tensor, times what
-
-READY: WeakKeyDictionary[Any, dict[Any, Ready]] = WeakKeyDictionary()
-"""Of every model, the steps that were worked out: neither copied nor saved with it."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,20 @@ from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import BATCH
 from probrl.generative.adaptive import log_density
-from probrl.generative.asked import as_tensors, finite, known_options, lengths, refuse_rising, repeats, replaced
+from probrl.generative.asked import (
+    as_tensors,
+    finite,
+    known_options,
+    lengths,
+    refuse_rising,
+    refuse_traced,
+    repeats,
+    replaced,
+)
 from probrl.generative.conditioned import joined, split
 from probrl.generative.inpainting import inpainted
-from probrl.generative.stepping import READY, Ready
+from probrl.generative.planning import asked, evaluated, planned
+from probrl.generative.stepping import Ready
 from probrl.solvers import Adaptive, Scheme
 
 
@@ -130,7 +140,8 @@ class Tensors:
     ) -> list[Tensor]:
         dist: Any = self
         like, said = self._like(), self.predictor()
-        times = dist.grid(dist.times(solver, grid))
+        plan = planned(dist, solver, grid, like)
+        times, ready = plan.times, plan.steps
         refuse_rising(dist.notation, times, start)
         known = replaced(dist.notation, known, rows, dist.shapes)
 
@@ -138,24 +149,23 @@ class Tensors:
             return said(x, t, until, conditions)
 
         if isinstance(solver, Adaptive) and known is None:
+            refuse_traced(dist.notation, f"solver={solver.said}")
             spread = dist.spread_at(float(times[0]))
             return self._adaptive(solver, predict, times, self._started(start, rows, spread, like, generator))
-        ready = None if isinstance(solver, Adaptive) else self._ready(solver, times, like)
         x = self._started(start, rows, 1.0 if ready is None else ready.spread, like, generator)
         if known is not None or ready is None:
-            return inpainted(dist, solver, times, x, predict, generator, known)
+            refuse_traced(dist.notation, "known=")
+            return inpainted(dist, solver, dist.grid(times), x, predict, generator, known)
         key = (dist.role, id(dist.handle.module)) if compiled else None
         return [x, *ready.run(x, said, conditions, generator, key)]
 
-    def _ready(self, solver: Any, times: Any, like: Tensor) -> Ready:
-        """The steps of a solver with their numbers, worked out once."""
+    def steps_of(self, solver: Any, times: Any, like: Tensor) -> Any:
+        """The numbers of a solver's steps, worked out; None where they are not fixed."""
         dist: Any = self
-        known = READY.setdefault(dist, {})
-        key = (solver, tuple(times), like.dtype, like.device)
-        if key not in known:
-            scheme: Scheme = solver.scheme(dist.schedule, times)
-            known[key] = Ready(scheme, dist.coefficients(scheme), dist.start_scale(scheme), like, dist.notation)
-        return known[key]
+        if isinstance(solver, Adaptive):
+            return None
+        scheme: Scheme = solver.scheme(dist.schedule, dist.grid(times))
+        return Ready(scheme, dist.coefficients(scheme), dist.start_scale(scheme), like, dist.notation)
 
     def _started(self, start: Any, rows: int, scale: float, like: Tensor, generator: Generator | None) -> Tensor:
         dist: Any = self
@@ -180,32 +190,17 @@ class Tensors:
         """What the network says, as a function of states, times, next times ``(rows,)``, and conditions."""
         dist: Any = self
         if dist.function is None and dist.direct:
-            from probrl.graph.roles import callable_of
-
             if dist.handle.module is None:
                 raise ExpressionError(f"{dist.notation} is declared without a network, so it prints and cannot run")
-            call = callable_of(dist.handle, dist.role)
+            call = asked(dist)
             return lambda x, t, until, conditions: (call(x, t, *conditions),)
-        function = self._evaluated()
+        function = evaluated(dist)
 
         def predict(x: Tensor, t: Tensor, until: Tensor, conditions: Sequence[Any]) -> tuple[Tensor, ...]:
             given = {f"c_{i}": c for i, c in enumerate(conditions)}
-            return tuple(function({"x_t": x, "t": t, "t_next": until, **given}).values())
+            return tuple(function({"x_t": x, "t": t, "t_next": until, **given}))
 
         return predict
-
-    def _evaluated(self) -> Any:
-        dist: Any = self
-        kept = dist.__dict__.setdefault("_functions", {})
-        if dist.role not in kept:
-            from probrl.graph.function import Function
-
-            given = tuple(n.Symbol(f"c_{i}", None, (BATCH,), None) for i in range(len(dist.declaration.conditions)))
-            x = n.Symbol("x_t", dist.state_rank, (BATCH,), None)
-            t, until = (n.Symbol(name, 0, (BATCH,), None) for name in ("t", "t_next"))
-            said = dist.said_at(dist.role, False, x, t, until, given)
-            kept[dist.role] = Function({f"m_{i}": m for i, m in enumerate(said)})
-        return kept[dist.role]
 
     def _adaptive(self, solver: Adaptive, predict: Any, times: Any, x: Tensor) -> list[Tensor]:
         dist: Any = self

@@ -53,6 +53,9 @@ class Scope:
         self._ranks: dict[Any, Any] = {}
         for word, spelled in FUNCTIONS.items():
             self.letters.claim(("builtin", word), Name(spelled))
+        for word in ("where", "concat"):
+            self.letters.claim(("builtin", word), function_name(word))
+        self.letters.claim(("builtin", "data"), Name(ALL_DATA))
 
     @contextmanager
     def coordinate(self, letter: Spelled | None) -> Iterator[None]:

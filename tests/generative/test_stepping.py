@@ -69,3 +69,26 @@ def test_compiled_steps_are_the_eager_ones(solver):
         mu.sample(given, start=start, compiled=c, generator=torch.Generator().manual_seed(3))["x"] for c in (0, 1)
     )
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_compiled_function_may_draw_with_gradients_and_from_the_average():
+    """Solvers that are derived while it is traced keep their fields; the copy of a role is made before."""
+    mu = small()
+    average, start = mu.ema, torch.randn(4, 2)
+
+    def draw(model, start):
+        return model.sample(start=start, reparam=True, steps=3)["x"].square().sum()
+
+    torch.compiler.reset()
+    traced = torch.compile(draw, fullgraph=True, backend="eager")
+    found = [torch.autograd.grad(f(mu, start), list(mu.parameters())) for f in (traced, draw)]
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert torch.equal(traced(average, start), draw(average, start))
+
+
+def test_what_is_no_part_of_a_compiled_graph_is_said():
+    mu, value = small(), torch.zeros(2)
+    for options in ({"solver": S.Adaptive()}, {"known": (torch.tensor([True, False]), value)}):
+        torch.compiler.reset()
+        with pytest.raises(Exception, match="outside of the compiled function"):
+            torch.compile(lambda o=options: mu.sample(n=2, **o)["x"], fullgraph=True, backend="eager")()

@@ -144,3 +144,25 @@ def test_the_log_probability_exists_or_is_refused_by_name(model, batch):
 def test_wrong_use_is_refused(model, batch, wrong, kind, pattern):
     with pytest.raises(kind, match=pattern):
         wrong(model, batch)
+
+
+def test_a_sample_is_part_of_a_graph_that_a_user_compiles(model, batch):
+    """Whole, also by a solver that is made inside; weights that move afterwards are the new ones."""
+    start = None if isinstance(model, pr.DiscreteFlow) else torch.randn(6, 3)
+    given = None if isinstance(model, (pr.DiscreteFlow, pr.ConsistencyModel, pr.MeanFlow)) else "heun"
+
+    def draw(s):
+        solver = None if given is None else pr.solvers.Heun(3, grid="quadratic")
+        return model.sample({"s": s}, start=start, solver=solver)["a"] + 0
+
+    torch.compiler.reset()
+    traced = torch.compile(draw, fullgraph=True, backend="eager")
+    for _ in range(2):
+        found = []
+        for f in (traced, draw):
+            torch.manual_seed(1)
+            found.append(f(batch["s"]))
+        assert torch.equal(*found)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.05)
