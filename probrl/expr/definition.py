@@ -83,6 +83,7 @@ class Head:
     """
 
     name: str
+    lettered: ClassVar[bool] = False  # whether it keeps its letter where definitions are printed by their bodies
     precise: ClassVar[bool] = False  # whether its body is computed in double precision, then cast
 
     def body(self, *args: Expr) -> Expr:
@@ -153,6 +154,8 @@ class WideHead(Head):
 @dataclass(frozen=True)
 class NamedHead(Head):
     """A value under a name of its own, and what it says to who reads it among the metrics."""
+
+    lettered: ClassVar[bool] = True
 
     name: str
     meaning: str = field(default="", compare=False)  # said to readers, and no part of what the value is

@@ -16,11 +16,14 @@ from probrl.expr.base import Expr
 from probrl.expr.calculus import divergence, jvp
 from probrl.expr.operators import dot, sqnorm, sum_event
 from probrl.generative.jumps import leads_to
+from probrl.generative.pieces import passed_by
 from probrl.solvers import Scheme, solve
 from probrl.solvers.scheme import Taken
 
 if TYPE_CHECKING:
     from probrl.generative.heads import FlowLogProb, Solved
+
+SHORT = 3  # times up to which a flow from a start prints as one formula; beyond, its states have letters
 
 
 def ends(head: Solved, noises: tuple[Expr, ...], start: Expr | None, given: tuple[Expr, ...]) -> Expr:
@@ -36,6 +39,7 @@ def passed(
     dist = head.dist
     scheme: Scheme = head.solver.scheme(dist.schedule, dist.grid(head.times))
     coefficients = dist.coefficients(scheme)
+    long = start is not None and not noises and len(head.times) > SHORT
 
     def field(k: int, stage: int, x: Any) -> Any:
         t, until = (n.Number(float(numbers[k]), None) for numbers in (scheme.stages[stage], leads_to(scheme, stage)))
@@ -45,8 +49,11 @@ def passed(
     def noise(k: int, x: Any) -> Any:
         return n.At(noises[-1], "step", n.Number(k, None))
 
-    x = start if start is not None else _times(dist.start_scale(scheme), noises[0])
-    return solve(scheme, x, field, noise)
+    def begun(k: int, x: Any) -> Any:
+        return passed_by(k, x) if k else x
+
+    x = dist.first_state(scheme, start, noises)
+    return solve(scheme, x, field, noise, begun if long else None)
 
 
 def log_density(head: FlowLogProb, values: tuple[Expr, ...], given: tuple[Expr, ...], probe: Expr | None) -> Expr:

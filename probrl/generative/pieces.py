@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,9 +30,21 @@ class Called(Head):
         return Letter(self.name)
 
 
+@dataclass(frozen=True)
+class Passed(Called):
+    """A state that a solver passes, under its letter on every page: with its body in its place, each step would double it."""
+
+    lettered: ClassVar[bool] = True
+
+
 def called(name: str, x: Expr) -> Expr:
     """A value that prints as a letter, with a line that says what it is."""
     return n.Definition(Called(name), (x,))
+
+
+def passed_by(k: int, x: Expr) -> Expr:
+    """The state after k steps, under a letter."""
+    return n.Definition(Passed(f"x_{k}"), (x,))
 
 
 def event_like(rows: Expr, shape: tuple[int, ...]) -> Expr:

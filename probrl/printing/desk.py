@@ -87,7 +87,7 @@ class Desk(Recursions):
     def asked_for(expand: bool | Collection[str], node: n.Definition) -> bool:
         """Whether a definition is to be printed by its body."""
         if isinstance(expand, bool):
-            return expand and not isinstance(node.head, d.NamedHead)
+            return expand and not node.head.lettered
         return node.head.name in expand
 
     def expands(self, node: n.Definition) -> bool:

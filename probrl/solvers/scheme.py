@@ -104,7 +104,11 @@ def advance(scheme: Scheme, pick: Pick, x: Any, field: Callable[[int, Any], Any]
 
 
 def solve(
-    scheme: Scheme, x: Any, field: Callable[[int, int, Any], Any], noise: Callable[[int, Any], Any]
+    scheme: Scheme,
+    x: Any,
+    field: Callable[[int, int, Any], Any],
+    noise: Callable[[int, Any], Any],
+    begun: Callable[[int, Any], Any] | None = None,
 ) -> Iterator[tuple[Any, Taken]]:
     """All steps, one after the other: the state after each, and what the step was.
 
@@ -113,9 +117,11 @@ def solve(
         x: the first state.
         field: the target at a point, by step and stage.
         noise: by step and mean, standard normal noise of the state's shape; asked only where the scale is not 0.
+        begun: by step and state, the state that the step goes on with, such as the same under a letter.
     """
     past: list[Any] = []
     for k in range(scheme.steps):
+        x = x if begun is None else begun(k, x)
         taken = advance(scheme, of_step(k), x, partial(field, k), past)
         x = taken.mean if taken.scale == 0 else taken.mean + taken.scale * noise(k, taken.mean)
         past = [taken.predictions[0], *past][: scheme.memory]

@@ -125,6 +125,17 @@ def test_gradients_pass_through_draws(solver, batch):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in mu.parameters())
 
 
+@pytest.mark.parametrize("solver", [S.Euler(30), S.Heun(20), S.RK4(10)], ids=lambda s: s.said)
+def test_a_long_flow_prints_a_line_a_step(solver, foreign_commands):
+    """The states of a flow from a start have letters: without, each step would print all before it twice."""
+    v, z = pr.Flow("a | s", TimeMLP(2, condition=3, hidden=(4,))), pr.symbols("z")
+    loss = pr.mean(pr.sqnorm(v(s).draw(start=z, solver=solver)))
+    for page in (loss.latex(), loss.latex(expand=True)):
+        assert foreign_commands(page) == [] and len(page) < 600 * solver.steps
+        assert sum(line.startswith(("x_", "\\text{where}\\quad x_")) for line in page.splitlines()) == solver.steps - 1
+    loss.check({"s": torch.randn(4, 3), "z": torch.randn(4, 2)})
+
+
 def test_draws_along_an_axis(batch):
     found = small()(s).draw(5, "k", steps=2)(batch)
     assert found.shape == (6, 5, 2)
