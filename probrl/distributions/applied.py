@@ -40,7 +40,7 @@ class Applied:
     def log_prob(self, *values: Any, **named: Any) -> Expr:
         """The logarithm of the density of a value: a scalar per row.
 
-        Raises:
+        Errors:
             ExpressionError: for a point mass, or a value that is not of the distribution's rank.
         """
         return self._about(LogProb, values, named)
@@ -68,7 +68,7 @@ class Applied:
     def kl(self, other: Any) -> Expr:
         """The Kullback-Leibler divergence KL(self || other): a scalar per row.
 
-        Raises:
+        Errors:
             ExpressionError: when the other is of another family or has another support.
         """
         if not isinstance(other, Applied):

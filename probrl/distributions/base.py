@@ -64,7 +64,7 @@ class Distribution(Conditional, Exchange, Readable, PixyzBase):
         lead: an axis that the network puts in front, that of an ensemble's members.
         wrap: makes of the network the module that the family calls.
 
-    Raises:
+    Errors:
         ExpressionError: when the declaration is malformed or the network is no module and no function.
     """
 

@@ -55,7 +55,7 @@ class Conditional(Roles):
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Expr, ...]:
         """The conditions in the order of the declaration.
 
-        Raises:
+        Errors:
             ExpressionError: when one is missing, or is none of the declaration's.
         """
         names = self.declaration.conditions

@@ -103,7 +103,7 @@ class Roles:
     def load_role_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Puts stored copies back.
 
-        Raises:
+        Errors:
             DataError: when an entry belongs to no network of this distribution.
         """
         networks = self.owner.networks

@@ -16,7 +16,7 @@ from probrl.expr.traversal import depends, everything, substitute, walk
 def grad(y: Any, x: Any) -> Expr:
     """The gradient, row by row, of a scalar by a node that occurs in it; the node counts as an independent variable.
 
-    Raises:
+    Errors:
         ExpressionError: when y is a vector, has lost its rows, or does not contain x.
     """
     y, x = lift(y), lift(x)
@@ -28,7 +28,7 @@ def grad(y: Any, x: Any) -> Expr:
 def jvp(y: Any, tangents: Mapping[Any, Any]) -> Expr:
     """The derivative of y along a tangent for each named node; these nodes count as independent variables.
 
-    Raises:
+    Errors:
         ExpressionError: when a node does not occur in y, or when one named node depends on another and a node between
             them is not named.
     """

@@ -15,7 +15,7 @@ from probrl.expr.types import Type, describe, join, pointwise
 def infer(node: Expr) -> Type:
     """The type of a node from those of its children.
 
-    Raises:
+    Errors:
         ExpressionError: when the formula has no meaning; the message prints it and says what to write.
     """
     raise NotImplementedError(type(node).__name__)

@@ -13,7 +13,7 @@ from probrl.expr.base import Expr, show
 def lift(value: Any) -> Expr:
     """A Python number as an expression; expressions pass.
 
-    Raises:
+    Errors:
         ExpressionError: for anything else, with the way to bring it in.
     """
     if isinstance(value, Expr):

@@ -15,7 +15,7 @@ def settle(*roots: Expr) -> tuple[Expr, ...]:
 
     A symbol that is only handed on to networks stays open: it may be an image, or a nested dict.
 
-    Raises:
+    Errors:
         ExpressionError: when one symbol is used as a scalar and as a vector, with the declaration to write.
     """
     return _settle(roots)

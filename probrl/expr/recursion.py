@@ -33,7 +33,7 @@ def recursion(body: Callable[..., Any], init: Any, over: str, reverse: bool = Fa
     Returns:
         The states at every index, an expression with the axis; a tuple when there are several.
 
-    Raises:
+    Errors:
         ExpressionError: when the body lacks the axis, or returns another number of states than ``init`` has.
 
     Example:

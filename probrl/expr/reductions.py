@@ -75,7 +75,7 @@ def reduce_index(op: str, x: Expr, axes: tuple[str, ...]) -> Expr:
 def only_index(x: Expr, verb: str) -> str:
     """The name of the one index axis of an expression.
 
-    Raises:
+    Errors:
         ExpressionError: when it has none, or several.
     """
     index = x.type.index

@@ -19,7 +19,7 @@ def parameter(name: str, initial: float, positive: bool = False, bounds: tuple[f
         positive: whether its logarithm is stored, so that it stays above zero whatever the step.
         bounds: the interval that each update projects it onto.
 
-    Raises:
+    Errors:
         ExpressionError: when the start lies outside what is allowed.
     """
     if positive and initial <= 0:

@@ -58,7 +58,7 @@ class Network:
         Copies are made at first use, equal to the live ones, and stay the same tensors (on the device and in the type
         of the live ones): whoever moves a role writes into them. They are no module's.
 
-        Raises:
+        Errors:
             ExpressionError: when a layer to copy has seen no data and has no shape yet.
         """
         live = {

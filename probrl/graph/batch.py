@@ -27,7 +27,7 @@ def sources_of(symbols: Iterable[n.Symbol]) -> tuple[str, ...]:
 def entries(batch: Any, sources: Iterable[str] = ()) -> dict[str, Any]:
     """The columns of a batch by name; of a dict of batches, those of all sources (the default one is called ``batch``).
 
-    Raises:
+    Errors:
         DataError: when it is nothing with names, or lacks a source.
     """
     if not hasattr(batch, "keys"):
@@ -56,7 +56,7 @@ def masks_of_next(roots: Iterable[Expr]) -> list[str]:
 def has_ends(columns: Mapping[str, Any], masks: Iterable[str]) -> None:
     """Refuses data that would make ``pr.next`` read past the end of an episode.
 
-    Raises:
+    Errors:
         DataError: when a last row is valid.
     """
     for mask in masks:
@@ -78,7 +78,7 @@ def times_in(roots: Iterable[Expr]) -> list[str]:
 def are_times(columns: Mapping[str, Any], names: Iterable[str]) -> None:
     """Refuses times outside of [0, 1].
 
-    Raises:
+    Errors:
         DataError: naming the column and how many rows of it are outside.
     """
     for name in names:
@@ -153,7 +153,7 @@ class Columns:
     def take(self, batch: Mapping[str, Any]) -> list[Any]:
         """The columns in order, checked once for each combination of shapes and types.
 
-        Raises:
+        Errors:
             DataError: when one is missing (the nearest name is given), mis-shaped, or integer where numbers are meant.
         """
         try:

@@ -57,7 +57,7 @@ def check(expr: Expr, batch: Mapping[str, Any], tolerance: float = TOLERANCE) ->
     The formula is read into sympy and run in numpy, with the values of its networks and draws supplied; the graph runs
     in torch. Both are in float64, whatever the modules are in.
 
-    Raises:
+    Errors:
         DataError: when the batch does not fit.
         ProbrlError: when they differ by more than the tolerance, relative to the larger of 1 and the value.
     """

@@ -21,7 +21,7 @@ def agree(roots: Iterable[Expr], columns: Mapping[str, int]) -> None:
         roots: the formulas.
         columns: the size of each column that is a vector.
 
-    Raises:
+    Errors:
         DataError: naming both sides.
     """
     sizes: dict[Expr, int] = {}

@@ -171,7 +171,7 @@ def evaluate(expr: Expr, batch: Mapping[str, Any], generator: Generator | None =
              noise: Mapping[Expr, Tensor] | None = None) -> Tensor:  # fmt: skip
     """The value of a formula on a batch: a tensor laid out (axes..., event...).
 
-    Raises:
+    Errors:
         DataError: when the batch lacks a column, one does not fit its declaration, a time is outside of [0, 1], or an
             episode has no last row to look at.
     """

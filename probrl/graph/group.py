@@ -92,7 +92,7 @@ class Group:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Takes over a state, this class's or ``torch.optim``'s of the same parameters.
 
-        Raises:
+        Errors:
             CheckpointError: when it belongs to other parameters.
         """
         entries = saved["state"]

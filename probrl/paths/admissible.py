@@ -18,7 +18,7 @@ _REST = "t = 0 is data and t = 1 is noise"
 def refuse_unless_a_path(alpha: Any, sigma: Any, values: Mapping[Any, float]) -> None:
     """Refuses what is no path.
 
-    Raises:
+    Errors:
         ExpressionError: when a formula is undefined, complex or negative inside, when no data is left at 0 or no noise
             comes at 1, or when the signal-to-noise ratio does not decrease; the message says where.
     """

@@ -20,7 +20,7 @@ def of_the_formulas(
     Decimal numbers become exact fractions, so that algebra cancels them; ``whole`` refuses constants that no formula
     has.
 
-    Raises:
+    Errors:
         ExpressionError: for what is no formula, for a symbol without a value and for a value without a symbol.
     """
     given = {name: _formula(name, x) for name, x in formulas.items()}

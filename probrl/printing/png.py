@@ -33,7 +33,7 @@ def png(
     Returns:
         The path, or the bytes.
 
-    Raises:
+    Errors:
         MissingExtraError: without matplotlib.
     """
     page = Page(expand=expand, legend=legend, define=define)

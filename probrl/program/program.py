@@ -34,7 +34,7 @@ class Program(Step):
         steps: what is done.
         act: the acting rule, an expression read on an observation, or None.
 
-    Raises:
+    Errors:
         ExpressionError: when a symbol is used in two ways, or a role is read that no step moves.
     """
 
@@ -125,7 +125,7 @@ class Program(Step):
     def admitted(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """The columns as the steps see them: rows that do not count are zero, unless ``pr.next`` reads them.
 
-        Raises:
+        Errors:
             DataError: when an episode has no last row for ``pr.next`` to read.
         """
         has_ends(columns, self.looks_ahead)

@@ -18,7 +18,7 @@ from probrl.program.steps import Minimize, Prepare
 def checked(program: Program, batch: Mapping[str, Any]) -> dict[str, Check]:
     """Every formula of a program against its graph on a batch, with the columns that it prepares.
 
-    Raises:
+    Errors:
         ProbrlError: at the first that differs.
     """
     columns = entries(batch, sources_of(program.columns.values()))

@@ -76,7 +76,7 @@ class Minimize(Step):
         optimizer: the rule, for what has none of its own.
         max_grad_norm: the bound on the global norm of the gradient over all of ``wrt``: a number, a formula, or None.
 
-    Raises:
+    Errors:
         ExpressionError: when the loss is no number, does not reach ``wrt``, or reaches it only through a draw that
             passes no gradient.
 

@@ -59,7 +59,7 @@ class Update:
         Returns:
             Scalar tensors by name (averaged over the minibatches of a Fit), and what is reported per row.
 
-        Raises:
+        Errors:
             DataError: when a column is missing, mis-shaped, or of the wrong kind.
         """
         self.scalars[iteration.cell].fill_(self.iteration)
@@ -104,7 +104,7 @@ class Update:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Takes over a saved state.
 
-        Raises:
+        Errors:
             CheckpointError: when it is of another program.
         """
         groups, copies = self.groups(), {f"{i}.{role}": (net, role) for i, net, role in self._copies()}
@@ -186,7 +186,7 @@ def unfit(modules: Mapping[str, Any]) -> str | None:
 def chosen(backend: str, device: torch.device, updates: int | None, why_not: str | None) -> tuple[str, str]:
     """The backend that a request comes to, and the reason.
 
-    Raises:
+    Errors:
         ExpressionError: when nothing is called so.
     """
     usual = ("auto", "eager", "inductor", "aot_eager")

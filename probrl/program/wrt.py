@@ -40,7 +40,7 @@ class Moved:
 def moved_by(wrt: Any, optimizer: Optimizer) -> tuple[Moved, ...]:
     """The entries of a ``wrt``.
 
-    Raises:
+    Errors:
         ExpressionError: when an entry cannot be moved, has nothing to move, or two optimisers claim one parameter.
     """
     entries = list(wrt.items()) if isinstance(wrt, Mapping) else [(item, optimizer) for item in _items(wrt)]
