@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -14,20 +13,20 @@ from probrl.expr.base import Expr
 from probrl.graph.lowering import Lowering, Value
 from probrl.graph.rules import rule
 
-UNARY: dict[str, tuple[Callable[..., Any], Callable[[float], float]]] = {
-    "exp": (torch.exp, math.exp),
-    "log": (torch.log, math.log),
-    "tanh": (torch.tanh, math.tanh),
-    "sigmoid": (torch.sigmoid, lambda x: 1 / (1 + math.exp(-x))),
-    "softplus": (torch.nn.functional.softplus, lambda x: math.log1p(math.exp(x))),
-    "abs": (torch.abs, abs),
-    "sin": (torch.sin, math.sin),
-    "cos": (torch.cos, math.cos),
-    "atan": (torch.atan, math.atan),
-    "floor": (torch.floor, math.floor),
-    "sign": (torch.sign, lambda x: (x > 0) - (x < 0)),
-    "lgamma": (torch.lgamma, math.lgamma),
-    "digamma": (torch.digamma, lambda x: float(torch.digamma(torch.tensor(x, dtype=torch.float64)))),
+UNARY: dict[str, Callable[..., Any]] = {
+    "exp": torch.exp,
+    "log": torch.log,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "softplus": torch.nn.functional.softplus,
+    "abs": torch.abs,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "atan": torch.atan,
+    "floor": torch.floor,
+    "sign": torch.sign,
+    "lgamma": torch.lgamma,
+    "digamma": torch.digamma,
 }
 COMPARE = {
     "lt": operator.lt,
@@ -65,7 +64,7 @@ def _quotient(x: Expr, y: Expr, to: Lowering) -> Value:
     top, bottom = _exponent(x), _exponent(y)
     if top is not None and bottom is not None:  # the literal ratio of two densities is nan five sigma out
         difference = _arithmetic(operator.sub, to.lower(top), to.lower(bottom), to)
-        return Value(math.exp(difference.node)) if difference.number else to.pointwise(torch.exp, difference)
+        return Value(folded(torch.exp, difference.node)) if difference.number else to.pointwise(torch.exp, difference)
     below = to.numeric(to.lower(y))
     return _arithmetic(operator.truediv, to.lower(x), to.guard(y, below, 1.0), to)
 
@@ -90,9 +89,15 @@ def _(node: n.Pow, to: Lowering) -> Value:
     return _arithmetic(torch.pow, x, y, to)
 
 
+def folded(function: Callable[..., Any], *numbers: float) -> float:
+    """A function of numbers as it is of tensors: infinite or nan where Python's own would refuse."""
+    return float(function(*(torch.tensor(float(x), dtype=torch.float64) for x in numbers)))
+
+
 def _arithmetic(function: Callable[..., Any], x: Value, y: Value, to: Lowering) -> Value:
     if x.number and y.number:
-        return Value(operator.pow(x.node, y.node) if function is torch.pow else function(x.node, y.node))
+        exact = function in (operator.add, operator.sub, operator.mul)
+        return Value(function(x.node, y.node) if exact else folded(function, x.node, y.node))
     return to.pointwise(function, to.numeric(x, y), to.numeric(y, x))
 
 
@@ -102,9 +107,9 @@ def _(node: n.Unary, to: Lowering) -> Value:
         to.lower(node.x)
         return Value(to.placeholder("cell", node.x.cell, ""))
     x = to.numeric(to.lower(node.x))
-    function, on_number = UNARY[node.op]
+    function = UNARY[node.op]
     if x.number:
-        return Value(on_number(x.node))
+        return Value(folded(function, x.node))
     if node.op in ("log", "exp", "lgamma", "digamma"):
         x = to.guard(node.x, x, 0.0 if node.op == "exp" else 1.0)
     return to.pointwise(function, x)
