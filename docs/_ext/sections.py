@@ -15,7 +15,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-HEADS = ("Args", "Shapes", "Errors", "Source", "Example", "Returns")
+HEADS = ("Args", "Attributes", "Shapes", "Errors", "Source", "Example", "Returns")
 
 
 class Made(SphinxDirective):
@@ -65,7 +65,7 @@ class Said:
         summary: the first paragraph.
         body: the others, before and between the sections with a head.
         parts: the text under each head.
-        fields: a phrase per argument.
+        fields: a phrase per attribute and per argument.
     """
 
     summary: str
@@ -88,7 +88,9 @@ def read_docstring(thing: Any) -> Said:
             parts[head].append(line)
     text = {head: textwrap.dedent("\n".join(lines)).strip() for head, lines in parts.items()}
     summary, _, body = text.pop("").partition("\n\n")
-    return Said(markdown(summary), markdown(body), text, _fields(text.get("Arg", "")))
+    return Said(
+        markdown(summary), markdown(body), text, _fields(text.get("Attribute", "")) | _fields(text.get("Arg", ""))
+    )
 
 
 def _fields(text: str) -> dict[str, str]:
