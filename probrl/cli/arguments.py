@@ -24,7 +24,7 @@ PLAINLY = (  # what the parser says, and what is meant
     (r"invalid literal for int\(\) with base 10: ", "this is no whole number: "),
     (r"could not convert string to float: ", "this is no number: "),
     (r"^(Unrecognized options: (?i:true|false|yes|no|on|off)\b.*)", r"\1: a switch is written without, --x or --no-x"),
-    (r"Could not find valid parse for arguments: \['(.*?)'.*\]", r"'\1' cannot be read"),
+    (r"Could not find valid parse for arguments: \[(.*)\]", r"\1 cannot be read"),
     (r"Missing value for argument '(.*?)'\. Expected 1 values\.", r"\1 needs a value"),
 )
 

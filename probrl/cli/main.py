@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from probrl import starting
@@ -78,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command = _command(nearest_word("command", words[0], COMMANDS))
         starting.ready()
-        command(words[1:])
+        with _warnings_in_one_line():
+            command(words[1:])
     except UsageError as error:
         return _say(error, 2)
     except ProbrlError as error:
@@ -95,3 +98,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _say(error: object, code: int) -> int:
     print(f"probrl: {' '.join(str(error).split())}", file=sys.stderr)
     return code
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Lets warnings be said as errors are, without the place in the code that they come from."""
+
+    def say(message: Warning | str, *place: object, **more: object) -> None:
+        print(f"probrl: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = say
+        yield

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -42,15 +38,14 @@ def resume(words: list[str]) -> None:
     if not words:
         raise UsageError("name the folder of the run, as in probrl resume runs/mine")
     chosen = parse(Resume, words, "resume")
-    with warnings_in_one_line():
-        agent: Any = go_on(
-            chosen.run,
-            chosen.total_timesteps,
-            device=chosen.device,
-            backend=chosen.backend,
-            threads=chosen.threads,
-            progress=chosen.progress,
-        )
+    agent: Any = go_on(
+        chosen.run,
+        chosen.total_timesteps,
+        device=chosen.device,
+        backend=chosen.backend,
+        threads=chosen.threads,
+        progress=chosen.progress,
+    )
     if not isinstance(agent, Agent):  # a generative model
         from probrl.cli.train_model import report
 
@@ -59,16 +54,3 @@ def resume(words: list[str]) -> None:
     print(f"{agent.timesteps} of {agent.goal} steps, kept in {chosen.run}")
     if agent.settings.eval_episodes:
         print(agent.evaluate(episodes=agent.settings.eval_episodes))
-
-
-@contextmanager
-def warnings_in_one_line() -> Iterator[None]:
-    """Lets warnings be said as errors are, without the place in the code that they come from."""
-
-    def say(message: Warning | str, *place: object, **more: object) -> None:
-        print(f"probrl: {' '.join(str(message).split())}", file=sys.stderr)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = say
-        yield

@@ -53,7 +53,7 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """
     pairs = []
     for group in ("machine", "versions"):
-        was, new = then.get(group, {}), now.get(group, {})
+        was, new = (said if isinstance(said, dict) else {} for said in (then.get(group), now.get(group)))
         pairs += [(name, was.get(name), new.get(name)) for name in dict.fromkeys([*was, *new])]
     pairs += [(name, then.get(name), now.get(name)) for name in ("device", "threads", "backend")]
     return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +158,24 @@ def read(folder: Path, manifest: dict[str, Any]) -> tuple[dict[str, torch.Tensor
     """The weights and the state that a manifest names.
 
     Errors:
-        CheckpointError if a file is missing, cut off or not the one that was written.
+        CheckpointError if a file is missing, cut off or not the one that was written, and for one that holds anything else
+        than tensors and plain types, of which nothing is run.
     """
     from safetensors.torch import load
 
-    return load(_content(folder, manifest, "weights")), torch.load(
-        io.BytesIO(_content(folder, manifest, "state")), weights_only=True, map_location="cpu"
-    )
+    readers: dict[str, Callable[[bytes], Any]] = {
+        "weights": load,
+        "state": lambda content: torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"),
+    }
+    found = []
+    for role, reader in readers.items():
+        content = _content(folder, manifest, role)
+        try:
+            found.append(reader(content))
+        except Exception as error:
+            file = folder / Path(manifest["files"][role]["file"]).name
+            raise CheckpointError(f"{str(file)!r} holds no {role} that this package wrote") from error
+    return found[0], found[1]
 
 
 def _content(folder: Path, manifest: dict[str, Any], role: str) -> bytes:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 
 import pytest
@@ -138,6 +139,7 @@ MISTAKES = [
     (["train-model", "ppo"], 2, "'ppo' is an algorithm: write probrl train ppo"),
     (["train", "ppo", "--tensorboard", "yes"], 2, "a switch is written without"),
     (["train", "ppo", "--hidden", "a"], 2, "'a' cannot be read"),
+    (["train", "ppo", "--hidden", "64", "a"], 2, "'64', 'a' cannot be read"),
     (["train", "ppo", "--env-id"], 2, "--env-id needs a value"),
     (["resume"], 2, "as in probrl resume runs/mine"),
     (["list", "everything"], 2, "no algorithm is called 'everything': known are"),
@@ -251,3 +253,9 @@ def test_formulas_are_left_to_python():
     assert (found.rate, found.kl, found.sizes) == (0.5, 0.02, (8, 8)) and not hasattr(found, "schedule")
     with pytest.raises(UsageError):
         parse(flags_of(Algorithm), ["--schedule", "1"], "x")
+
+
+def test_a_warning_is_one_line_too(capsys, monkeypatch):
+    monkeypatch.setattr("probrl.cli.listing.list_all", lambda words: warnings.warn("two\nlines", stacklevel=1))
+    assert main(["list"]) == 0
+    assert capsys.readouterr().err == "probrl: two lines\n"

@@ -1,8 +1,10 @@
 """Agents on disk: the same agent comes back, damaged and foreign files are refused, and nothing is overwritten."""
 
 import csv
+import hashlib
 import json
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -108,6 +110,19 @@ def test_damaged_files_are_refused_in_one_line(saved, role, harm):
     with pytest.raises(CheckpointError, match="cannot be read" if harm == "remove" else "cut off or changed") as caught:
         load(folder, algorithm=TWIN)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("role", ["weights", "state"])
+def test_files_that_hold_something_else_are_refused_whatever_their_checksum(saved, role):
+    folder = saved[1]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    entry = manifest["files"][role]
+    foreign = pickle.dumps(os.getcwd)  # what would have to be run to be read
+    (folder / entry["file"]).write_bytes(foreign)
+    entry["sha256"] = hashlib.sha256(foreign).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=rf"{role}-.*' holds no {role} that this package wrote$"):
+        load(folder, algorithm=TWIN)
 
 
 MANIFESTS = {
