@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from probrl.training.agent import Agent
     from probrl.training.on_policy import OnPolicyTrainer
 
+__all__ = ["Checkpoint", "Evaluate", "StopAt", "TensorBoard", "WandB"]  # noqa: F822 - the last two are imported late
+
 Callback = Callable[["OnPolicyTrainer"], bool | None]
 
 BEST_SEED = 2_000_003  # added to the agent's: neither what it learned from nor what ``agent.evaluate`` plays
