@@ -24,7 +24,7 @@ def columns(
     """The columns of a data set, checked: one tensor per name, with one row per point.
 
     Args:
-        source: a tensor or array; a dict of them, nested if need be; a tuple of them; a torch ``TensorDataset`` or another
+        source: a tensor or array, or lists of numbers; a dict of them, nested if need be; a tuple of arrays; a torch ``TensorDataset`` or another
             ``Dataset`` with a length, whose items are tensors, tuples or dicts; a path of a file, see
             :func:`probrl.data.files.read`.
         names: which columns to take; for tensors that have no names, what they are called, ("x", "c") by default.
@@ -68,7 +68,8 @@ def _named(found: Any, names: Sequence[str] | None, where: str) -> dict[str, Any
         if missing := [name for name in names or () if name not in known]:
             raise DataError(f"{where}there is no column {missing[0]!r}, only {', '.join(map(repr, known)) or 'none'}")
         return {name: known[name] for name in names} if names else known
-    arrays = list(found) if isinstance(found, tuple | list) else [found]
+    several = isinstance(found, tuple | list) and any(hasattr(x, "shape") for x in found)
+    arrays = list(found) if several else [found]  # a list of plain numbers is one array
     names = UNNAMED if names is None else names
     if len(arrays) > len(names):
         raise DataError(

@@ -121,7 +121,7 @@ class AppliedModel(Applied):
         ends = self.dist.times(solver, grid)
         extra = () if axis is None or count is None else ((index_axis(axis), int(count)),)
         start = None if start is None else ranked(start, self.dist.state_rank)
-        noises = self._noises(solver, extra, per, start)
+        noises = self._noises(solver, ends, extra, per, start)
         rest = (*(() if start is None else (start,)), *self.args)
         found = tuple(
             n.Definition(
@@ -133,21 +133,24 @@ class AppliedModel(Applied):
         return found[0] if len(found) == 1 else found
 
     def _noises(
-        self, solver: Any, extra: tuple[tuple[Axis, int], ...], per: Any, start: Expr | None
+        self, solver: Any, times: tuple[float, ...], extra: tuple[tuple[Axis, int], ...], per: Any, start: Expr | None
     ) -> tuple[Expr, ...]:
+        """The noise that it begins with, and that of the steps."""
         rows = (lift(per),) if per is not None else self.args or (() if start is None else (start,))
         like = event_like(row_of(*rows) if rows else lift(1.0), self.dist.shape)
         first = () if start is not None else (fresh_noise("normal", like, extra),)
         if not solver.stochastic:
             return first
-        return (*first, fresh_noise("normal", like, (*extra, (index_axis("step"), solver.steps))))
+        if start is not None and solver.scheme(self.dist.schedule, self.dist.grid(times)).widening:
+            first = (fresh_noise("normal", like, extra),)
+        return (*first, fresh_noise("normal", like, (*extra, (index_axis("step"), len(times) - 1))))
 
     def chain(self, solver: Any = None, *, start: Any = None, axis: str = "k", grid: Any = None) -> Chain:
         """The states of a solver, aligned: x, x_next, t, t_next, drift and scale along an index axis, and x_end."""
         solver = self.dist.solver_of(solver)
         start = None if start is None else ranked(start, self.dist.state_rank)
-        noises = self._noises(solver, (), None, start)
-        return chain_of(self, solver, self.dist.times(solver, grid), noises, start, axis)
+        times = self.dist.times(solver, grid)
+        return chain_of(self, solver, times, self._noises(solver, times, (), None, start), start, axis)
 
     def chain_drift(self, chain: Chain) -> Expr:
         """This model's drift at the states of a chain, under the chain's noise."""

@@ -69,7 +69,7 @@ def chain_of(
     dist = applied.dist
     head = Solved(dist, applied.role, applied.is_held, None, len(noises), solver, times, start is not None)
     scheme = solver.scheme(dist.schedule, dist.grid(times))
-    first = start if start is not None else dist.start_scale(scheme) * noises[0]
+    first = dist.first_state(scheme, start, noises)
     steps = list(integration.passed(head, noises, start, applied.args))
     states = [first, *(x for x, _ in steps)]
     h = np.diff(dist.grid(times))

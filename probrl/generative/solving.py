@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -75,9 +76,21 @@ class Solving:
         return divergence
 
     def times(self, solver: Solver, grid: Any = None) -> tuple[float, ...]:
-        """The times of a solver, from noise to data, as far to both ends as its numbers are finite."""
+        """The times of a solver, from noise to data, as far to both ends as its numbers are finite.
+
+        Errors:
+            DataError for a grid of one's own with a time at which they are not.
+        """
         if grid is not None:
-            return tuple(own_times(grid))
+            own = own_times(grid)
+            if not isinstance(solver, Adaptive) and not all(
+                np.isfinite(a).all() for a in self._weights(solver, own)[1]
+            ):
+                raise DataError(
+                    f"{self.notation}: the numbers of {solver.said} are not finite at the end of its grid, from {own[0]:g} to "
+                    f"{own[-1]:g}; stay off it, as in {MARGIN:g} for 0 and {1 - MARGIN:g} for 1, or give no grid"
+                )
+            return tuple(own)
         known = self.__dict__.setdefault("_times", {})
         if solver not in known:
             known[solver] = tuple(solver.times(self.schedule, *self._ends(solver, self.nearest)))
@@ -97,18 +110,22 @@ class Solving:
             solver = RK4(10)
         for first, last in ((1.0, 0.0), (1.0, near), (far, 0.0), (far, near)):
             try:
-                with np.errstate(all="ignore"):
-                    scheme = solver.scheme(self.schedule, solver.times(self.schedule, first, last))
-                    numbers = [*self.coefficients(scheme), (scheme.final.state, *scheme.final.predictions)]
-                    rows = [a for p in scheme.points for a in (p.state, *p.predictions)]
-                    asked = {float(t) for stage in scheme.stages for t in stage if t in (0, 1)}
+                scheme, every = self._weights(solver, solver.times(self.schedule, first, last))
             except DataError:
                 return 1.0, 0.0
-            every = [a for group in numbers for a in group] + rows + ([] if scheme.scale is None else [scheme.scale])
+            asked = {float(t) for stage in scheme.stages for t in stage if t in (0, 1)}
             finite = all(np.isfinite(a).all() and (np.abs(a) < TOO_LARGE).all() for a in every)
             if finite and all(self._has_target(t) for t in asked):
                 return first, last
         return far, near
+
+    def _weights(self, solver: Solver, times: Any) -> tuple[Scheme, list[Any]]:
+        """A solver's numbers for a grid, and all of them that weigh something."""
+        with np.errstate(all="ignore"):
+            scheme = solver.scheme(self.schedule, times)
+            numbers = [*self.coefficients(scheme), (scheme.final.state, *scheme.final.predictions)]
+        rows = [a for p in scheme.points for a in (p.state, *p.predictions)]
+        return scheme, [a for g in numbers for a in g] + rows + ([] if scheme.scale is None else [scheme.scale])
 
     @staticmethod
     def grid(times: tuple[float, ...]) -> np.ndarray[Any, Any]:
@@ -135,6 +152,13 @@ class Solving:
     def start_scale(self, scheme: Scheme, reverse: bool = False) -> float:
         """The standard deviation of the state at the noisy end."""
         return math.sqrt(self.spread_at(float(scheme.times[-1 if reverse else 0])) ** 2 + scheme.widening)
+
+    def first_state(self, scheme: Scheme, start: Any, noises: Sequence[Any]) -> Any:
+        """Where the steps begin: fresh noise, or a start; one that a scheme widens first gets the noise that belongs to it."""
+        if start is None:
+            scale = self.start_scale(scheme)
+            return noises[0] if scale == 1 else scale * noises[0]
+        return start + math.sqrt(scheme.widening) * noises[0] if scheme.widening else start
 
     def spread_at(self, t: float) -> float:
         """The standard deviation of what a solver starts from at a time."""

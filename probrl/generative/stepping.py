@@ -90,6 +90,7 @@ class Ready:
 
     def __init__(self, scheme: Scheme, coefficients: Sequence[Sequence[Any]], spread: float, like: Tensor, name: str):
         self.stepping, self.spread, self.name = Stepping(scheme, coefficients), spread, name
+        self.widening = scheme.widening
         times = [torch.tensor(t, dtype=like.dtype, device=like.device) for t in (*scheme.stages, scheme.times[1:])]
         *self.at, ends = times
         self.ends = [ends] if scheme.target == "average" else []  # until when what is asked is averaged

@@ -67,7 +67,8 @@ class Tensors:
             steps: of that solver.
             trajectory: whether the states of all times are returned, in front: ``(steps + 1, rows, *event)``.
             grid: its own times, falling.
-            start: the state at the first time, in place of fresh noise.
+            start: the state at the first time, in place of fresh noise. A stochastic Heun's step begins with half of its
+                noise, which is added to a start too.
             known: ``(mask, value)``: the coordinates that are known keep what the path makes of them (inpainting); of
                 several variables two dicts.
             generator: of the noise; None is torch's own.
@@ -153,6 +154,8 @@ class Tensors:
             spread = dist.spread_at(float(times[0]))
             return self._adaptive(solver, predict, times, self._started(start, rows, spread, like, generator))
         x = self._started(start, rows, 1.0 if ready is None else ready.spread, like, generator)
+        if start is not None and ready is not None and ready.widening:
+            x = x + ready.widening**0.5 * torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
         if known is not None or ready is None:
             refuse_traced(dist.notation, "known=")
             return inpainted(dist, solver, dist.grid(times), x, predict, generator, known)

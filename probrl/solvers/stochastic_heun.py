@@ -21,7 +21,7 @@ class StochasticHeun(EulerMaruyama):
     .. math:: x' = \mathrm{Heun}_h(x) + \sqrt{\tfrac12 (Q_k + Q_{k+1})}\, \epsilon, \qquad Q_k = g'^2(t_k)\, |h_k|
 
     The half that ends a step and the half that begins the next are one draw, so that a step is Gaussian and of weak order
-    2; the first half widens the start. Arguments are those of :class:`EulerMaruyama`.
+    2; the first half widens the start, a given one too. Arguments are those of :class:`EulerMaruyama`.
 
     Source:
         Strang 1968, "On the construction and comparison of difference schemes", for the splitting; Heun 1900.

@@ -166,3 +166,12 @@ def test_a_file_cannot_run_code(kind, tmp_path):
         torch.save({"x": Loaded()}, path)
     with pytest.raises(DataError, match=f"evil.{kind}"):
         columns(path)
+
+
+def test_lists_of_numbers_are_one_array():
+    rows = [[0.0, 1.0]] * 50
+    assert columns(rows)["x"].shape == (50, 2) and columns({"x": rows})["x"].shape == (50, 2)
+    assert columns([np.zeros((3, 2)), np.zeros(3)])["c"].shape == (3,)
+    for wrong, said in (([], "empty"), ([[0.0], [1.0, 2.0]], "'x' is no array"), ([["a"]], "not numbers")):
+        with pytest.raises(DataError, match=said):
+            columns(wrong)

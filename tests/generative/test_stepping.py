@@ -92,3 +92,46 @@ def test_what_is_no_part_of_a_compiled_graph_is_said():
         torch.compiler.reset()
         with pytest.raises(Exception, match="outside of the compiled function"):
             torch.compile(lambda o=options: mu.sample(n=2, **o)["x"], fullgraph=True, backend="eager")()
+
+
+def test_a_given_start_gets_the_half_of_the_noise_that_a_splitting_begins_with():
+    """Without it a stochastic Heun from a start would be of order 1: samples, draws and chains alike."""
+    solver, grid = S.StochasticHeun(8), torch.linspace(0.6, 0.1, 9).tolist()
+    mu = pr.Diffusion("x", Held(), path=pr.paths.GVP(), predicts="velocity")
+    first = solver.scheme(mu.schedule, mu.grid(mu.times(solver, grid))).widening
+    torch.manual_seed(0)
+    start = torch.zeros(20_000, 1)
+    states = mu.sample(start=start, solver=solver, grid=grid, trajectory=True)["x"]
+    assert float(states[0].var()) == pytest.approx(first, rel=0.05)
+    y = pr.symbols("y", rank=1)
+    drawn, chain = (
+        mu.applied(()).draw(start=y, solver=solver, grid=grid),
+        mu.applied(()).chain(solver, start=y, grid=grid),
+    )
+    assert float(drawn({"y": start}).var()) == pytest.approx(float(states[-1].var()), rel=0.05)
+    assert float(chain.x[0]({"y": start}).var()) == pytest.approx(first, rel=0.05)
+    other = mu.sample(start=start, solver=S.EulerMaruyama(8), grid=grid, trajectory=True)["x"]
+    assert torch.equal(other[0], start)
+
+
+class Held(torch.nn.Module):
+    """Says nothing, of one number."""
+
+    event_shape = (1,)
+
+    def forward(self, x, t, condition):
+        return 0 * x
+
+
+def test_noise_of_a_drawn_formula_is_as_long_as_its_own_grid():
+    mu = pr.Diffusion("x", Held(), path=pr.paths.GVP(), predicts="velocity")
+    y = pr.symbols("y", rank=1)
+    drawn = mu.applied(()).draw(per=y, solver=S.EulerMaruyama(2), grid=torch.linspace(0.9, 0.1, 6).tolist())
+    assert drawn({"y": torch.zeros(3, 1)}).isfinite().all()
+
+
+def test_a_grid_to_where_a_solver_is_not_finite_is_refused():
+    mu = pr.Diffusion("x", Held(), path=pr.paths.GVP(), predicts="velocity")
+    with pytest.raises(pr.errors.DataError, match="not finite at the end of its grid"):
+        mu.sample(n=2, solver=S.StochasticHeun(2), grid=[0.6, 0.3, 0.0])
+    assert mu.sample(n=2, solver=S.Heun(2), grid=[0.6, 0.3, 0.0])["x"].isfinite().all()
