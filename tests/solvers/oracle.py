@@ -113,3 +113,23 @@ def carried_on_a_line(scheme, says, variance: float):
             slope = x[1] - x[0]
             mean, variance = x[0] + slope * mean, slope**2 * variance + float(taken.scale) ** 2
     return (x[0], (x[1] - x[0]) ** 2 * start) if scheme.memory else (mean, variance)
+
+
+def carried_in_space(scheme, says, cov):
+    """The mean and the covariance after all steps of what begins as N(0, cov), in d dimensions.
+
+    ``says(stage)`` is what the solver is told at 0 and at the unit vectors, ``(steps, d + 1, d)``: all else is affine.
+    """
+    said, d = [says(i) for i in range(len(scheme.stages))], len(cov)
+    basis = np.concatenate([np.zeros((1, d)), np.eye(d)])
+    mean, begun, x, past = np.zeros(d), cov, basis, []
+    for k in range(scheme.steps):
+        told = [(s[k, 0], s[k, 1:] - s[k, 0]) for s in said]
+        point = x if scheme.memory else basis
+        taken = advance(scheme, of_step(k), point, lambda i, y, told=told: told[i][0] + y @ told[i][1], past)
+        x, past = taken.mean, [taken.predictions[0], *past][: scheme.memory]
+        if not scheme.memory:
+            matrix = x[1:] - x[0]
+            mean, cov = x[0] + mean @ matrix, matrix.T @ cov @ matrix + float(taken.scale) ** 2 * np.eye(d)
+    matrix = x[1:] - x[0]
+    return (x[0], matrix.T @ begun @ matrix) if scheme.memory else (mean, cov)
