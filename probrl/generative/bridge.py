@@ -18,6 +18,7 @@ from probrl.expr.operators import fresh_noise, noise, sqnorm, stop_gradient
 from probrl.generative import times
 from probrl.generative.applied import AppliedModel, ranked, timed
 from probrl.generative.brownian import Brownian
+from probrl.generative.checked import coupling_of
 from probrl.generative.conditioned import Paired
 from probrl.generative.coupling import coupled
 from probrl.generative.heads import Matching, Predicted
@@ -82,6 +83,7 @@ class Bridge(Model):
     usual_prediction = "displacement"
     usual_weight = "noise"
     usual_solver = EulerMaruyama(20)
+    laws = ("arcsine", "uniform", "logit_normal")
     direct = False
 
     def __init__(
@@ -105,7 +107,7 @@ class Bridge(Model):
             shapes = read_shapes(declared.variables, event_shape, network)
             network = Paired(network, declared.conditions, shapes, score)
             event_shape = shapes
-        self.__dict__["coupling"] = coupling
+        self.__dict__["coupling"] = coupling_of(f"'{declaration}'", coupling, ("entropic", "ot", "independent"))
         law = law or ("uniform" if options.get("predicts") == "velocity" else "arcsine")
         super().__init__(declaration, network, path=Brownian(sigma), law=law, event_shape=event_shape, **options)  # type: ignore[arg-type]
 
@@ -244,7 +246,7 @@ class AppliedBridge(AppliedModel):
         data = tuple(map(ranked, dist.values_of(self, values, named), dist.ranks))
         x = dist.state(data)
         if t is None:
-            t, _ = times.drawn(law or dist.law, dist.path, dist.trained, x)
+            t, _ = times.drawn(law or dist.law, dist.path, dist.trained, x, dist.laws)
         other = _fresh(x) if start is None else ranked(start, dist.state_rank)
         other = called("x_1", coupled(dist.coupling, x, other, 2 * dist.path.volatility**2, self.args))
         extra = {"start": other, "t": timed(t, self)}

@@ -97,6 +97,8 @@ class ConsistencyModel(Model):
         if slow not in ("ema", "live"):
             raise ExpressionError(f"slow={slow!r}: 'ema' for the moving average, 'live' for the network itself")
         super().__init__(declaration, network, **options)
+        if not huber >= 0:
+            raise ExpressionError(f"{self.notation}: huber={huber!r}; c of the pseudo-Huber distance, 0 for the square")
         self.slow, self.huber = slow, huber
         self.levels = self.grid(tuple(Euler(levels, grid=grid).times(self.path)))
 

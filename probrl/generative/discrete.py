@@ -18,6 +18,7 @@ from probrl.expr.base import Expr
 from probrl.expr.definition import PreciseHead
 from probrl.expr.operators import log_softmax, to_axis, to_event, where
 from probrl.generative.asked import of_the_applied, refuse_rising, replaced
+from probrl.generative.checked import declared_rightly, shape_of
 from probrl.generative.conditioned import size
 from probrl.generative.discrete_applied import WEIGHTS, AppliedDiscrete
 from probrl.generative.heads import Matching
@@ -44,7 +45,7 @@ class DiscreteFlow(Tensors, Distribution):
         path: its alpha(t) is the probability that a token is still seen: 1 - t unless something else is said.
         weight: "uniform" for w = 1; "likelihood" for w = -alpha'(t) / (1 - alpha(t)), with which the loss is the negative
             evidence bound of the log-probability. At t = 0, where no token is masked, both are 0.
-        law: of the times that it is trained at: "uniform" or "logit_normal".
+        law: of the times that it is trained at: "uniform", "logit_normal" or "arcsine".
         drop: how often the conditions are replaced by zeros in training.
         solver: ``pr.solvers.Euler``: between two times a masked token is seen with probability
             (alpha(t') - alpha(t)) / (1 - alpha(t)), which for the linear path is the Euler step of its rate 1 / t.
@@ -79,6 +80,8 @@ class DiscreteFlow(Tensors, Distribution):
     support = "whole numbers"
     default_name = "p"
     reparameterised = False
+    laws = ("uniform", "logit_normal", "arcsine")
+    weights = WEIGHTS
     keys = ()
 
     def __init__(
@@ -96,21 +99,20 @@ class DiscreteFlow(Tensors, Distribution):
         name: str | None = None,
     ):
         declared = declare(declaration)
-        shape = tuple(int(i) for i in event_shape)
+        shape = shape_of(declared.variables[0], event_shape)
         if len(declared.variables) > 1:
             raise ExpressionError(
                 f"'{declaration}': a discrete flow has one variable; put the tokens of several side by side"
             )
         if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
             raise ExpressionError(f"classes={classes!r}: a token has two classes or more")
-        if weight not in WEIGHTS:
-            raise ExpressionError(f"weight={weight!r}: a discrete flow weights by {' or '.join(map(repr, WEIGHTS))}")
         if isinstance(network, nn.Module):
             network = Tokens(network, declared.conditions, shape, classes)
         super().__init__(declaration, network, name=name, rank=len(shape))
         self.classes, self.shape, self.drop, self.weight, self.law = classes, shape, drop, weight, law
         self.path = Linear() if path is None else path
         self.solver = self.solver_of(solver or Euler(20))
+        declared_rightly(self)
 
     @classmethod
     def example(cls) -> Any:

@@ -37,14 +37,14 @@ class AppliedDiscrete(Applied):
             t: the time, in place of a fresh one.
             u: which tokens are seen: those whose number is below alpha(t); in place of fresh uniform ones.
             weight: see :class:`DiscreteFlow`.
-            law: of the time: "uniform" or "logit_normal".
+            law: of the time, see :class:`DiscreteFlow`.
         """
         dist = self.dist
         if weight not in (None, *WEIGHTS):
             raise ExpressionError(f"weight={weight!r}: a discrete flow weights by {' or '.join(map(repr, WEIGHTS))}")
         (x,) = dist.values_of(self, (ranked(x, dist.rank),), {})
         if t is None:
-            t, _ = times.drawn(law or dist.law, dist.path, (1e-4, 1.0), x)
+            t, _ = times.drawn(law or dist.law, dist.path, (1e-4, 1.0), x, dist.laws)
         if u is None:
             u = fresh_noise("uniform", event_like(row_of(x), (size(dist.shape),)))
         extra = {"t": timed(t, self), "u": ranked(u, 1)}

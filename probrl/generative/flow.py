@@ -6,6 +6,7 @@ from typing import Any
 
 from probrl.expr.base import Expr
 from probrl.expr.operators import noise
+from probrl.generative.checked import coupling_of
 from probrl.generative.coupling import paired
 from probrl.generative.model import Model
 from probrl.paths import Linear
@@ -48,7 +49,7 @@ class Flow(Model):
 
     def __init__(self, declaration: str, network: Any = None, *, coupling: Any = "independent", **options: Any):
         super().__init__(declaration, network, **options)
-        self.coupling = coupling
+        self.coupling = coupling_of(self.notation, coupling, ("independent", "ot"))
 
     def coupled(self, x: Expr, given: tuple[Expr, ...] = ()) -> Expr:
         if callable(self.coupling):

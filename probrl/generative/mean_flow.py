@@ -15,6 +15,7 @@ from probrl.expr.base import Expr
 from probrl.expr.calculus import jvp
 from probrl.expr.operators import fresh_noise, maximum, minimum, noise, sqnorm, stop_gradient, where
 from probrl.generative.applied import AppliedModel, ranked, timed
+from probrl.generative.checked import share
 from probrl.generative.conditioned import Spanned
 from probrl.generative.heads import Matching
 from probrl.generative.jumps import Averages
@@ -83,6 +84,7 @@ class MeanFlow(Model):
         elif network is not None:
             raise ExpressionError("MeanFlow has a network of its own: give a torch module")
         super().__init__(declaration, network, event_shape=event_shape, **options)
+        share(self.notation, "spread", spread)
         self.spread, self.adaptive = spread, adaptive
 
     @classmethod

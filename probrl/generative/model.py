@@ -17,11 +17,13 @@ from probrl.expr.base import Expr
 from probrl.expr.operators import noise, sqnorm
 from probrl.generative.applied import AppliedModel
 from probrl.generative.asked import of_the_applied
+from probrl.generative.checked import declared_rightly, shape_of
 from probrl.generative.conditioned import Conditioned, size
 from probrl.generative.heads import Matching, Predicted
 from probrl.generative.pieces import flat, joint, part, shaped
 from probrl.generative.solving import Solving
 from probrl.generative.tensors import Tensors
+from probrl.generative.times import LAWS
 from probrl.paths import GaussianPath
 from probrl.paths.derived import PREDICTIONS
 from probrl.solvers import Solver
@@ -37,14 +39,15 @@ class Model(Solving, Tensors, Distribution):
         path: the path; None is the class's own.
         predicts: "noise", "score", "data", "velocity" or "F": what the network says.
         name: how it prints.
-        event_shape: of a value; None is the network's own ``event_shape``, else a vector as long as its last linear layer.
+        event_shape: of a value, a whole number d for ``(d,)``; None is the network's own ``event_shape``, else a vector as long as its last linear layer.
         weight: which error is weighted equally at all times, see :meth:`AppliedModel.matching`.
         law: of the times that it is trained at.
         drop: how often the conditions are replaced by zeros in training, for guidance.
         solver: what draws from it.
 
     Errors:
-        ExpressionError for a prediction or a weight that is none.
+        ExpressionError for a prediction, a weight, a law, a path, a solver or a shape that is none, and for a function that
+        takes other arguments.
     """
 
     family = "generative model"
@@ -54,6 +57,7 @@ class Model(Solving, Tensors, Distribution):
     usual_weight: ClassVar[str] = "noise"
     usual_solver: ClassVar[Solver]
     told: ClassVar[int] = 0  # how many numbers its network is told besides the point, the time and the condition
+    laws: ClassVar[tuple[str, ...]] = tuple(LAWS)
     direct: ClassVar[bool] = True  # whether the network's answer is the prediction as it is
     keys = ()
 
@@ -65,7 +69,7 @@ class Model(Solving, Tensors, Distribution):
         path: GaussianPath | None = None,
         predicts: str | None = None,
         name: str | None = None,
-        event_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+        event_shape: int | Sequence[int] | Mapping[str, int | Sequence[int]] | None = None,
         weight: str | None = None,
         law: str = "uniform",
         drop: float = 0.0,
@@ -85,6 +89,7 @@ class Model(Solving, Tensors, Distribution):
         self.solver = solver or self.usual_solver
         self._known = known
         self._refuse_unknown()
+        declared_rightly(self)
 
     @classmethod
     def example(cls) -> Any:
@@ -98,8 +103,6 @@ class Model(Solving, Tensors, Distribution):
             raise ExpressionError(
                 f"{self.notation}: predicts={self.predicts!r}; a network predicts {', '.join(map(repr, PREDICTIONS))}"
             )
-        if not 0 <= self.drop < 1:
-            raise ExpressionError(f"{self.notation}: drop={self.drop}; a share in [0, 1)")
 
     # --- what it is made of ------------------------------------------------------------------------------------
     @property
@@ -226,12 +229,12 @@ def _shapes(variables: tuple[str, ...], given: Any) -> dict[str, tuple[int, ...]
     if isinstance(given, Mapping):
         if set(given) != set(variables):
             raise ExpressionError(f"event_shape is for {', '.join(given)}, and declared are {', '.join(variables)}")
-        return {v: tuple(int(i) for i in given[v]) for v in variables}
+        return {v: shape_of(v, given[v]) for v in variables}
     if len(variables) > 1:
         raise ExpressionError(
             f"event_shape={given!r} is one shape, and declared are {', '.join(variables)}: give a dict"
         )
-    return {variables[0]: tuple(int(i) for i in given)}
+    return {variables[0]: shape_of(variables[0], given)}
 
 
 def _read_off(variables: tuple[str, ...], network: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from probrl.distributions.conditional import row_of
@@ -60,12 +61,21 @@ def _between(first: float, last: float, share: Expr) -> Expr:
 LAWS = {f.__name__: f for f in (uniform, likelihood, logit_normal, edm, arcsine)}
 
 
-def drawn(law: str, path: Any, ends: tuple[float, float], per: Expr) -> tuple[Expr, Expr | None]:
+def drawn(
+    law: str, path: Any, ends: tuple[float, float], per: Expr, known: Collection[str] = tuple(LAWS)
+) -> tuple[Expr, Expr | None]:
     """A time per row, and the density of its law against the uniform one where weights are divided by it.
+
+    Args:
+        law: one of those that are known.
+        path: whose times they are.
+        ends: the first and the last.
+        per: what has the rows.
+        known: the laws that there are.
 
     Errors:
         ExpressionError for a law that is none.
     """
-    if law not in LAWS:
-        raise ExpressionError(f"times={law!r}: the laws of t are {', '.join(map(repr, LAWS))}")
+    if law not in known:
+        raise ExpressionError(f"law={law!r}: the laws of t are {', '.join(map(repr, known))}")
     return LAWS[law](path, *ends, per)

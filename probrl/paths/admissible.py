@@ -11,7 +11,8 @@ import sympy
 from probrl.errors import ExpressionError
 from probrl.paths.time import t
 
-_STEPS = 512
+_STEPS, _HALVINGS = 512, 36
+_JUMP = 1e-4  # of the largest value; what grows like a root shrinks to less in so many halvings
 _REST = "t = 0 is data and t = 1 is noise"
 
 
@@ -19,8 +20,8 @@ def refuse_unless_a_path(alpha: Any, sigma: Any, values: Mapping[Any, float]) ->
     """Refuses what is no path.
 
     Errors:
-        ExpressionError: when a formula is undefined, complex or negative inside, when no data is left at 0 or no noise
-            comes at 1, or when the signal-to-noise ratio does not decrease; the message says where.
+        ExpressionError: when a formula is undefined, complex or negative inside, when it jumps, when no data
+            is left at 0 or no noise comes at 1, or when the signal-to-noise ratio does not decrease; the message says where.
     """
     times = np.concatenate([[0.0, 1e-6], np.arange(1, _STEPS) / _STEPS, [1 - 1e-6, 1.0]])
     found = {name: _values(name, x, times, values) for name, x in (("alpha", alpha), ("sigma", sigma))}
@@ -39,6 +40,8 @@ def refuse_unless_a_path(alpha: Any, sigma: Any, values: Mapping[Any, float]) ->
     if s[0] > s[-1]:
         raise ExpressionError(f"sigma(0) = {s[0]:.4g} is above sigma(1) = {s[-1]:.4g}; {_REST}, so sigma has to grow")
     _decreasing(a, s, times)
+    for name, formula in (("alpha", alpha), ("sigma", sigma)):
+        _without_jumps(name, formula, found[name], times, values)
 
 
 def _values(name: str, formula: Any, times: np.ndarray, values: Mapping[Any, float]) -> np.ndarray:
@@ -69,6 +72,21 @@ def _each(name: str, row: np.ndarray, times: np.ndarray) -> None:
             raise ExpressionError(f"{name} is not a finite real number at t = {end}")
         if value < -1e-12:
             raise ExpressionError(f"{name}({end}) = {value:.4g} is negative")
+
+
+def _without_jumps(name: str, formula: Any, row: np.ndarray, times: np.ndarray, values: Mapping[Any, float]) -> None:
+    """Where a formula is made of cases: a step that does not shrink with the distance is one that no velocity crosses."""
+    if not formula.has(sympy.Piecewise, sympy.sign, sympy.Heaviside):
+        return
+    i = int(np.abs(np.diff(row)).argmax())
+    low, high = times[i], times[i + 1]
+    for _ in range(_HALVINGS):
+        points = np.array([low, (low + high) / 2, high])
+        at = _values(name, formula, points, values)
+        low, high = points[:2] if abs(at[1] - at[0]) > abs(at[2] - at[1]) else points[1:]
+        step = max(abs(at[1] - at[0]), abs(at[2] - at[1]))
+    if step > _JUMP * np.abs(row).max():
+        raise ExpressionError(f"{name} jumps at t = {high:.4g}, by {step:.4g}: a path is continuous")
 
 
 def _decreasing(a: np.ndarray, s: np.ndarray, times: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import sympy
@@ -36,7 +37,7 @@ def of_the_formulas(
             raise ExpressionError(
                 f"no formula has a symbol {name}: pr.paths.GaussianPath(..., {name}={value!r}) gives it a value"
             )
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
             raise ExpressionError(f"{name}={value!r}: a constant of a path is a finite number")
     symbols = {name: _symbol(name, float(constants[name])) for name in constants}
     exact = {name: _exact(x, symbols) for name, x in given.items()}

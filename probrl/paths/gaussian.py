@@ -45,7 +45,7 @@ class GaussianPath(Readable):
         constants: the values of the other symbols in the formulas, by name; they print as their letters.
 
     Errors:
-        ExpressionError for formulas that are no path: undefined or negative inside, sigma(0) above sigma(1), a
+        ExpressionError for formulas that are no path: undefined or negative inside, with a jump, sigma(0) above sigma(1), a
         signal-to-noise ratio that does not decrease, a symbol without a value.
 
     Source:

@@ -135,6 +135,47 @@ def test_other_tokens_are_refused_with_the_classes(tokens):
         )
 
 
+# --- declarations ------------------------------------------------------------------------------------------------
+NET, TIMED = TimeMLP(2, hidden=(4,)), TimeMLP(2, condition=1, hidden=(4,))
+DECLARED = {
+    "weight": (lambda: pr.Diffusion("x", NET, weight="snr"), "weight='snr'; there are 'score', 'noise'"),
+    "law": (lambda: pr.Flow("x", NET, law="normal"), "law='normal'; there are 'uniform'"),
+    "law of a bridge": (lambda: pr.Bridge("x", NET, NET, law="edm"), "law='edm'; there are 'arcsine', 'uniform'"),
+    "law of one loss": (lambda: pr.Bridge("x", NET, NET).matching(a, law="likelihood"), "law='likelihood': the laws"),
+    "law of tokens": (
+        lambda: pr.DiscreteFlow("x", NET, classes=2, event_shape=(2,), law="likelihood"),
+        "law='likelihood'; there are 'uniform', 'logit_normal', 'arcsine'",
+    ),
+    "path": (lambda: pr.Diffusion("x", NET, path="linear"), r"path='linear' is no path; .*pr.paths.Linear\(\)"),
+    "class of a path": (lambda: pr.Diffusion("x", NET, path=pr.paths.Linear), "is no path"),
+    "solver": (lambda: pr.Flow("x", NET, solver="heun"), "solver='heun' is no solver"),
+    "coupling": (lambda: pr.Flow("x", NET, coupling="OT"), "coupling='OT'; there are 'independent', 'ot'"),
+    "coupling of a bridge": (lambda: pr.Bridge("x", NET, NET, coupling="sinkhorn"), "coupling='sinkhorn'"),
+    "shape": (lambda: pr.Flow("x", NET, event_shape=(2, 0)), r"event_shape=\(2, 0\) of 'x': whole numbers from 1 on"),
+    "real shape": (lambda: pr.Flow("x", NET, event_shape=(2.0,)), "whole numbers from 1 on"),
+    "drop": (lambda: pr.Flow("x | s", NET, drop=1.0), r"drop=1.0; a share in \[0, 1\)"),
+    "spread": (lambda: pr.MeanFlow("x", TIMED, spread=2.0), r"spread=2.0; a share in \[0, 1\]"),
+    "huber": (lambda: pr.ConsistencyModel("x", NET, huber=-1.0), "huber=-1.0"),
+    "class of a network": (lambda: pr.Diffusion("x", TimeMLP), r"the network is the class TimeMLP; make one, TimeMLP\("),
+    "function of tensors": (
+        lambda: pr.Diffusion("x", lambda x_t, t, condition: x_t),
+        r"takes expressions, one for each of \(x_t, t\); .*torch module",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", DECLARED)
+def test_what_is_declared_wrongly_is_said_where_it_is_declared(wrong):
+    declare, pattern = DECLARED[wrong]
+    with pytest.raises(ExpressionError, match=pattern):
+        declare()
+
+
+def test_a_whole_number_is_the_shape_of_a_vector():
+    assert pr.Flow("x", NET, event_shape=2).shape == (2,)
+    assert pr.Flow("x, y", NET, event_shape={"x": 1, "y": (1, 1)}).shapes == {"x": (1,), "y": (1, 1)}
+
+
 # --- shapes --------------------------------------------------------------------------------------------------------
 class Convolution(torch.nn.Module):
     """A user's image network, which says nothing of its shape."""

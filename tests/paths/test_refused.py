@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import sympy
 import torch
@@ -15,6 +16,7 @@ import probrl as pr
 from probrl.errors import ExpressionError
 from probrl.paths import GaussianPath, Linear, LinearVP, t
 
+HALF = sympy.Rational(1, 2)
 REFUSED = {
     "swapped ends": ((t, 1 - t), {}, "put 1 - t for t"),
     "sigma falls": ((1 - t, 1 - t / 2), {}, "sigma has to grow"),
@@ -27,6 +29,12 @@ REFUSED = {
     "pole": ((1 - t, t / sympy.Abs(t - sympy.Rational(1, 2))), {}, "not a finite real number at t = 0.5"),
     "not decreasing": ((1 - t, t + sympy.sin(4 * sympy.pi * t) / 5), {}, "does not decrease between t = "),
     "constant ratio": ((1, 1), {}, "does not decrease"),
+    "jump": ((sympy.Piecewise((1 - t, t < HALF), (HALF - t / 3, True)), t), {}, "alpha jumps at t = 0.5, by 0.1667"),
+    "small jump": (
+        (1 - t, sympy.Piecewise((t, 3 * t < 1), (t + sympy.Rational(1, 500), True))),
+        {},
+        "sigma jumps at t = 0.3333",
+    ),
     "free symbol": ((sympy.exp(-sympy.Symbol("k") * t), t), {}, "the symbol k has no value"),
     "no symbol": ((1 - t, t), {"k": 1.0}, "no formula has a symbol k"),
     "no number": ((sympy.exp(-sympy.Symbol("k") * t), t), {"k": float("nan")}, "finite number"),
@@ -50,6 +58,9 @@ def test_the_nearest_right_ones_are_accepted():
     GaussianPath(1 - t, sympy.Rational(1, 2) + t / 2)
     GaussianPath(sympy.cos(sympy.pi * t / 2), t)
     GaussianPath(sympy.exp(-sympy.Symbol("k") * t), t, k=3)
+    GaussianPath(sympy.Piecewise((1 - t, t < HALF), (HALF - sympy.sqrt(t - HALF) / 2, True)), t)  # steep, and no jump
+    GaussianPath(sympy.Piecewise((1 - t, t < HALF), (HALF - (t - HALF) / 2, True)), t)
+    assert LinearVP(beta_0=np.float32(0.5)).alpha(0.0) == 1
 
 
 def test_words_that_are_not_known():
