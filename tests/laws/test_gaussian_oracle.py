@@ -155,7 +155,7 @@ def cells_in_space(name: str, shift: int | None = None):
                 yield f"{name:10} {kind:8} {label:45} from {times[0]:.3f} to {times[-1]:.3f}", off_in_space(found)
 
 
-@pytest.mark.parametrize(("shift", "name"), enumerate(SHIPPED), ids=str)
+@pytest.mark.parametrize(("shift", "name"), list(enumerate(SHIPPED)), ids=str)
 def test_correlated_data_in_three_dimensions(shift, name):
     """Every solver on every path, and over the paths with every prediction; all cells: tests.benchmarks.gaussian_oracle."""
     wrong = [f"{cell}: {error:.2%}" for cell, error in cells_in_space(name, shift) if not error < 0.01]
