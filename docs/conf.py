@@ -9,7 +9,17 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 project = "probrl"
 author = "probrl developers"
 copyright = "probrl developers"
-extensions = ["myst_parser", "offline_katex", "printed", "members", "algorithm", "path_page", "model_page", "reference"]
+extensions = [
+    "myst_parser",
+    "offline_katex",
+    "printed",
+    "members",
+    "algorithm",
+    "path_page",
+    "model_page",
+    "toys",
+    "reference",
+]
 exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]

@@ -18,6 +18,7 @@ import pytest
 import returns
 import sections
 import torch
+import toys
 
 import probrl as pr
 from probrl import algorithms, generative
@@ -141,3 +142,15 @@ def test_a_path_is_drawn(tmp_path):
     assert set(path_page.PICTURES) == {path_pictures.functions, path_pictures.rivers, path_pictures.clouds}
     for draw in (path_pictures.functions, path_pictures.rivers):
         assert Path(draw(pr.paths.Linear(), tmp_path / f"{draw.__name__}.png")).stat().st_size > 10_000
+
+
+def test_the_table_of_the_toys_says_what_the_file_holds():
+    kept = json.loads(toys.FILE.read_text(encoding="utf-8"))
+    lines = toys.table(kept).splitlines()
+    models = {row["model"] for row in kept["rows"]}
+    assert len(lines) == 3 + len(models) and len({line.count("|") for line in lines}) == 1
+    largest = max(row["ratio"] for row in kept["rows"])
+    assert f"({largest:.2f})" in toys.table(
+        kept
+    ) and f"{len({row['seed'] for row in kept['rows']})} seeds" in toys.said(kept)
+    assert "```{toys}" in (DOCS / "generative.md").read_text(encoding="utf-8")
