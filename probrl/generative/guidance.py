@@ -7,6 +7,7 @@ from typing import Any
 from probrl.errors import ExpressionError
 from probrl.expr.base import Expr
 from probrl.expr.calculus import grad
+from probrl.expr.operators import lift
 from probrl.generative.applied import AppliedModel
 from probrl.generative.diffusion import Diffusion
 from probrl.generative.model import Model
@@ -29,8 +30,8 @@ class Guided(Diffusion):
         if not isinstance(model, Model) or type(model).said_at is not Model.said_at or not model.direct:
             kind = getattr(model, "family", type(model).__name__)
             raise ExpressionError(
-                f"guidance changes the prediction of a model along a Gaussian path (pr.Diffusion, pr.Flow), and this is a {kind}: "
-                "guide the one that it was distilled from"
+                f"guidance changes the prediction of a model along a Gaussian path (pr.Diffusion, pr.Flow), and this is a {kind}; "
+                "guide one of those"
             )
         super().__init__(
             str(model.declaration), function, path=model.path, predicts=model.predicts, weight=model.weight,
@@ -151,6 +152,8 @@ def guided(model: Model, weight: Any, **options: Any) -> Guided:
             f"{model.notation}.guided(...): it is declared without drop=, so that in training its network never learns what to say "
             "without conditions; declare it with drop=0.1"
         )
+
+    weight = lift(weight)
 
     def prediction(x: Expr, t: Expr, *given: Expr) -> Expr:
         applied = model.applied(given)

@@ -12,8 +12,9 @@ from probrl.expr.base import Expr, show
 from probrl.expr.operators import symbols
 from probrl.expr.ranks import settle
 from probrl.expr.traversal import transform
-from probrl.generative.squares import Algebra, Square, Unread, legible, read
+from probrl.generative.squares import Algebra, Square, Unread, read
 from probrl.paths.algebra import tidy
+from probrl.paths.exactly import legible
 from probrl.symbolic import from_sympy
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import sympy
-
 from probrl.expr import nodes as n
 from probrl.expr.axes import BATCH
 from probrl.expr.base import Expr, show
@@ -15,23 +13,12 @@ from probrl.expr.definition import FunctionHead
 from probrl.expr.operators import sqnorm
 from probrl.expr.ranks import settle
 from probrl.expr.traversal import executed, substitute, transform, walk
+from probrl.paths import exactly
 from probrl.paths.algebra import tidy
 from probrl.paths.time import t as TIME
 from probrl.symbolic.formulas import Reading
 
 WHEN = n.Symbol("time of the loss", 0, (BATCH,), None)  # a name that no column has
-AT = (0.137, 0.31, 0.59, 0.83)  # where formulas that algebra leaves apart are compared in many digits
-DIGITS = 40
-CASES = (
-    sympy.Min,
-    sympy.Max,
-    sympy.Piecewise,
-    sympy.Abs,
-    sympy.floor,
-    sympy.sign,
-)  # formulas that differ in parts of time
-FINE = (*(10.0**-k for k in range(2, 7)), *(k / 64 for k in range(1, 64)), *(1 - 10.0**-k for k in range(2, 7)))
-LONG = 10**6  # beyond, a fraction is no number that somebody wrote
 
 
 class Unread(Exception):
@@ -68,39 +55,30 @@ class Algebra:
         for term in terms:
             (over_t,) = settle(transform(_opened(term, when), _inside))
             total = total + self.reading.of(over_t)
-        return sympy.nsimplify(total.xreplace({self.reading.of(WHEN): TIME}), rational=True)
+        return exactly.exact(total.xreplace({self.reading.of(WHEN): TIME}))
 
     def zero(self, formula: Any) -> bool:
         """Whether a formula is 0: by algebra, else in many digits at a few times, constants at their values."""
         found = tidy(formula)
-        times = FINE if found.has(*CASES) else AT
-        return bool(found == 0) or all(abs(self.number(found, at)) < 10.0 ** (5 - DIGITS) for at in times)
+        return bool(found == 0) or exactly.vanishes(found, self.constants(found), self.others(found))
 
-    def number(self, formula: Any, at: float) -> Any:
-        """The value at a time; what has no value of its own counts as some number."""
-        others = sorted(self.others(formula), key=str)
-        values = {x: sympy.Rational(3 + i, 10) for i, x in enumerate(others)}
-        fixed = formula.xreplace({**values, **self.constants(formula)})
-        return fixed.xreplace({TIME: sympy.Rational(str(at))}).evalf(DIGITS)
+    def number(self, formula: Any, at: float) -> float:
+        """The size of the value at a time; what has no value of its own counts as some number."""
+        return float(abs(exactly.value(formula, at, self.constants(formula), self.others(formula))))
 
     def constants(self, formula: Any) -> dict[Any, Any]:
         """The numbers that stand under a letter in a formula."""
         leaves = {x: self.reading.leaves.get(x) for x in formula.free_symbols}
-        return {x: sympy.Rational(repr(y.value)) for x, y in leaves.items() if isinstance(y, n.Number)}
+        return {x: exactly.fraction(y.value) for x, y in leaves.items() if isinstance(y, n.Number)}
 
     def valued(self, formula: Any) -> Any:
         """A formula with its constants' values in the place of their letters."""
-        return legible(formula.xreplace(self.constants(formula)))
+        return exactly.legible(formula.xreplace(self.constants(formula)))
 
     def others(self, formula: Any) -> list[Any]:
         """What a formula holds besides the time and constants: columns, draws, what networks say."""
-        atoms = {*formula.free_symbols, *formula.atoms(sympy.core.function.AppliedUndef)} - {TIME}
+        atoms = sorted(exactly.unknowns(formula), key=str)
         return [x for x in atoms if not isinstance(self.reading.leaves.get(x), n.Number)]
-
-
-def legible(formula: Any) -> Any:
-    """A formula whose long fractions are decimal numbers."""
-    return formula.xreplace({x: sympy.Float(x, 17) for x in formula.atoms(sympy.Rational) if x.q > LONG})
 
 
 def read(loss: Expr, algebra: Algebra) -> Square:
@@ -115,9 +93,7 @@ def read(loss: Expr, algebra: Algebra) -> Square:
     shares = {k: algebra.over_time(v, when) for k, v in _linear(x_t).items()}
     if len(shares) < 2:
         raise Unread(f"what its network sees, {show(x_t)}, is not data and noise alone")
-    data, *others = sorted(
-        shares, key=lambda k: (isinstance(k, n.Noise), float(abs(algebra.number(shares[k], 0.05))) < 0.5)
-    )
+    data, *others = sorted(shares, key=lambda k: (isinstance(k, n.Noise), algebra.number(shares[k], 0.05) < 0.5))
     weights = [[0 * TIME for _ in others] for _ in others]
     for terms, factors in squares:
         error = {k: algebra.over_time(v, when) for k, v in terms.items() if _called(k) is None}

@@ -98,5 +98,5 @@ def test_guidance_written_out_as_a_score_is_the_same_model():
 def test_models_that_were_never_trained_without_conditions_are_not_led_away_from_them():
     with pytest.raises(ExpressionError, match=r"declare it with drop=0.1"):
         pr.Diffusion("x | c", TimeMLP(2, condition=3, hidden=(8,))).guided(2.0)
-    with pytest.raises(ExpressionError, match="guide the one that it was distilled from"):
+    with pytest.raises(ExpressionError, match="this is a ConsistencyModel; guide one of those"):
         pr.ConsistencyModel("x | c", TimeMLP(2, condition=3, hidden=(8,)), drop=0.1).guided(2.0)
