@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+
+from torch import nn
+
+from probrl.expr import nodes as n
+from probrl.expr.base import Expr
+from probrl.expr.traversal import walk
+from probrl.graph.cells import tensor_of
+from probrl.program.checks import differentiable
 
 
 @dataclass(frozen=True)
@@ -16,6 +25,7 @@ class Declaration:
         loss: what is minimised.
         program: every update, in the order in which it runs.
         encoder: a distribution "e | s" whose value actor and critic are handed in place of the observation, or None.
+        learned: the ``pr.parameter`` that a loss of the user's own brings along, such as a temperature: they move with it.
     """
 
     actor: Any
@@ -23,10 +33,18 @@ class Declaration:
     loss: Any
     program: Any = None
     encoder: Any = None
+    learned: tuple[Any, ...] = ()
 
     def with_loss(self, loss: Any) -> Declaration:
-        """The same parts with another loss."""
-        return replace(self, loss=loss)
+        """The same parts with another loss, and the scalars that it learns besides."""
+        return replace(self, loss=loss, learned=tuple(dict.fromkeys(self._scalars(loss))))
+
+    def _scalars(self, loss: Any) -> Iterator[n.State]:
+        parts = [part for part in (self.encoder, self.actor, self.critic) if isinstance(part, nn.Module)]
+        known = {id(p) for part in parts for p in part.parameters()}
+        for node in walk(loss, through=differentiable) if isinstance(loss, Expr) else ():
+            if isinstance(node, n.State) and node.cell.kind == "parameter" and id(tensor_of(node.cell)) not in known:
+                yield node
 
     def with_program(self, program: Any) -> Declaration:
         """The same parts with their program."""

@@ -27,7 +27,7 @@ def network(net, axes, lead, rank, held, *args):
     if held:
         with torch.no_grad():
             return network(net, axes, lead, rank, False, *args)
-    if axes == 1 and all(isinstance(a, Tensor) and a.shape[:1] == args[0].shape[:1] for a in args):
+    if axes == 1 and alike(args):  # nothing to expand or to make one of
         out = net(*args)
         return shaped(out, net, lead + 1, rank)
     if not args:
@@ -40,6 +40,20 @@ def network(net, axes, lead, rank, held, *args):
         return y.reshape(*y.shape[:lead], *shape, *y.shape[lead + 1 :])
 
     return restore(out) if isinstance(out, Tensor) else tuple(restore(y) for y in out)
+
+
+def alike(args):
+    """Whether all arguments are tensors, or nested dicts of tensors, of as many rows."""
+    rows = rows_of(args)
+    return all(r is not None and r == rows[0] for r in rows)
+
+
+def rows_of(args):
+    """The first dimension of every tensor, those in nested dicts too; None for what is no tensor."""
+    found = []
+    for a in args:
+        found += [a.shape[:1]] if isinstance(a, Tensor) else rows_of(a.values()) if isinstance(a, dict) else [None]
+    return found
 
 
 def common_shape(shapes):

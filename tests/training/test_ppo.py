@@ -253,3 +253,37 @@ def test_planned_updates():
 def test_minibatches_that_cannot_be():
     with pytest.raises((DataError, TypeError), match="minibatch"):
         pr.PPO("CartPole-v1", **{**SMALL, "num_minibatches": 100})
+
+
+TIME = pr.Axis("time", mask="valid")
+s_t, kappa = pr.symbols("s", axes=TIME), pr.parameter("kappa", 0.5)
+
+
+def tempered(declared):
+    """A temperature that is learned, a bonus that it weighs and a scalar that is held still."""
+    alpha, beta = pr.parameter("alpha", 0.1, positive=True), pr.parameter("beta", 2.0)
+    H = declared.actor(s_t).entropy()
+    held = pr.stop_gradient(beta)
+    return declared.loss + pr.mean(alpha * pr.stop_gradient(H - 0.1) - pr.stop_gradient(alpha) * H) * held
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_scalars_of_ones_own_loss_are_learned_kept_and_brought_back(tmp_path, backend):
+    agent = pr.PPO("CartPole-v1", loss=tempered, backend=backend, **SMALL).learn(64)
+    assert "minimize over π_θ, V_φ, α:" in agent.text()
+    (alpha,) = agent.declaration.learned
+    moved = alpha({})
+    assert moved < 0.1  # the entropy is above its target
+    agent.save(tmp_path / "run")
+    back = pr.load(tmp_path / "run", loss=tempered).learn(64)
+    agent.learn(64)
+    assert back.declaration.learned[0]({}) == alpha({}) != moved
+
+
+@pytest.mark.parametrize("algorithm", [pr.A2C, pr.AWR, pr.GRPO])
+def test_every_algorithm_learns_them(algorithm):
+    options = {"num_envs": 4, "num_steps": 8, "progress": False, "backend": "eager"}
+    agent = algorithm("CartPole-v1", loss=lambda mine: mine.loss + (kappa - 1) ** 2, **options)
+    before = kappa({})
+    agent.learn(64)
+    assert abs(kappa({}) - 1) < abs(before - 1)
