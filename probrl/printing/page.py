@@ -156,8 +156,10 @@ class Page:
     def _is_short(self, node: Expr) -> bool:
         """Whether a formula prints as a letter or a name of its own anyway."""
         if isinstance(node, n.Definition):
-            unfolds = Desk.asked_for(self._expand, node)
-            return not unfolds or isinstance(node.head.notation(*node.args), (d.Drawn, d.Letter))
+            notation = node.head.notation(*node.args)
+            if isinstance(notation, d.Itself):
+                return self._is_short(notation.x)
+            return not Desk.asked_for(self._expand, node) or isinstance(notation, (d.Drawn, d.Letter))
         return isinstance(node, (n.Recursion, n.Call))
 
     def _shown(self, node: Expr) -> tuple[Expr, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 
@@ -126,3 +127,11 @@ def test_the_room_is_loaded_when_it_is_asked_for():
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["False", "True"]
+
+
+def test_a_loss_with_its_path_written_out_has_no_letters_that_stand_for_letters():
+    own = GaussianPath(1 - t**2, sympy.sin(sympy.pi * t / 2))
+    page = pr.mean(pr.Diffusion("x", pr.networks.TimeMLP(2), path=own, weight="likelihood").matching(pr.symbols("x")))
+    lines = page.latex(expand=True).splitlines()
+    defined = [line.split(" & = ")[1].removesuffix(r" \\") for line in lines if " & = " in line]
+    assert defined and not any(re.fullmatch(r"(\\tilde\{)?[a-z]\}?(_\d+)?", body) for body in defined)
