@@ -1,4 +1,4 @@
-"""What a run folder says to the person who finds it: what was run, what to do with it, and what each file is."""
+"""The README of a run folder: what was run, what to do with it, and what each file is."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import Any
 
 FILES = {
-    "config.json": "hyper-parameters, settings, versions, the digest of the equations; `--config` makes such a run again",
-    "equations.tex, .txt, .png": "everything that is trained, as LaTeX, as text, as a picture",
+    "config.json": "hyper-parameters, settings, versions, the digest of the equations; `--config` repeats the run",
+    "equations.tex, .txt, .png": "every equation that is trained, as LaTeX, text and picture",
     "metrics.jsonl, .csv": "one row per update: steps, returns, every named term of the loss, speed",
-    "learning_curve.png": "the same as curves",
-    "manifest.json": "the newest checkpoint: how far it is, and the checksums of the files that belong to it",
+    "learning_curve.png": "the metrics as curves",
+    "manifest.json": "the latest checkpoint: its step, and the checksums of its files",
     "weights-*.safetensors": "the weights of the checkpoint",
-    "state-*.pt": "what else is needed to go on: optimisers, generators, environments",
-    "best": "a checkpoint of the agent that did best in an evaluation",
+    "state-*.pt": "everything else that is needed to continue: optimisers, generators, environments",
+    "best": "a checkpoint of the agent with the best evaluation",
     "tensorboard": "the metrics for `tensorboard --logdir`",
 }
 
 PLAYED = {
-    "resume": "go on where it stopped",
-    "eval": "play whole episodes with what it learned",
+    "resume": "continue where it stopped",
+    "eval": "play whole episodes with the agent",
     "plot": "draw its learning curve; name several runs to compare them",
 }
 FITTED = {
-    "resume": "go on where it stopped",
-    "eval": "compare samples with data that it has not learned from",
+    "resume": "continue where it stopped",
+    "eval": "compare samples with held-out data",
     "plot": "draw its learning curve; name several runs to compare them",
 }
 
@@ -44,7 +44,7 @@ def guide(folder: Path, config: dict[str, Any], latex: str) -> str:
     files = "\n".join(f"| `{file}` | {what} |" for file, what in FILES.items())
     return f"""# {name} on {env}, seed {settings["seed"]}
 
-Learned with probrl {config["versions"]["probrl"]} by the equations below (digest `{config["digest"]}`).
+Trained with probrl {config["versions"]["probrl"]} on the equations below (digest `{config["digest"]}`).
 
 ```sh
 {use}
@@ -56,7 +56,7 @@ In Python, `probrl.load({str(folder)!r})` is the agent.
 |---|---|
 {files}
 
-Some of them come with the first checkpoint, at the end, or only where they were asked for.
+Some files appear with the first checkpoint, at the end, or only if they were asked for.
 
 | hyper-parameter | value |
 |---|---|
