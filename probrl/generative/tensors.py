@@ -236,6 +236,10 @@ class Tensors:
         self._rows_of(x_dict)
         probes = options.pop("probes", 0)
         exact = options.pop("exact", not probes)
+        if unknown := [name for name in options if name not in ("solver", "grid")]:
+            raise ExpressionError(
+                f"{dist.notation}.log_prob({{...}}, {unknown[0]}=...): no such option; there are exact, probes, solver, grid"
+            )
         finite(dist.notation, {k: x_dict[k] for k in names})
         if isinstance(options.get("solver"), Adaptive):
             return log_density(dist, x_dict, probes=0 if exact else probes or 1, **options)

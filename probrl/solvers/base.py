@@ -57,9 +57,10 @@ class Solver:
             raise DataError(
                 f"pr.solvers.{type(self).__name__}(steps={self.steps!r}): steps is a whole number from 1 on"
             )
-        if self.grid is not None and self.grid not in GRIDS:
+        if self.grid is not None and (not isinstance(self.grid, str) or self.grid not in GRIDS):
             raise DataError(
-                f"pr.solvers.{type(self).__name__}(grid={self.grid!r}): the grids are {', '.join(map(repr, GRIDS))}"
+                f"pr.solvers.{type(self).__name__}(grid={self.grid!r}): the grids are {', '.join(map(repr, GRIDS))}; times of your own "
+                "are given where it solves, as in sample(grid=[1.0, 0.5, 0.1])"
             )
 
     def times(self, schedule: Schedule, first: float = 1.0, last: float = 0.0) -> Array:

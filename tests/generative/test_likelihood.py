@@ -108,3 +108,11 @@ def test_samples_and_likelihoods_begin_at_one_time(of, predicts):
     mu = pr.Diffusion("x", TimeMLP(2, hidden=(8,)), path=of(), predicts=predicts)
     assert ends(mu)[0] == pytest.approx(mu.times(pr.solvers.RK4(20))[0])
     assert ends(mu)[1] <= 1e-5
+
+
+def test_an_option_that_there_is_not_is_refused():
+    mu = pr.Flow("x", TimeMLP(2, hidden=(8,)))
+    with pytest.raises(
+        pr.errors.ExpressionError, match=r"exakt=.*no such option; there are exact, probes, solver, grid"
+    ):
+        mu.log_prob({"x": torch.zeros(2, 2)}, exakt=True)
