@@ -28,6 +28,7 @@ def declared_rightly(model: Any) -> None:
     ):
         if not isinstance(value, kinds):
             raise ExpressionError(f"{name}: {option}={value!r} is no {option}; write one, as in {example}")
+    model.solver_of(None)  # refuses one that does not fit this kind of model
     share(name, "drop", model.drop, whole=False)
     _function(name, model.function, model.declaration.conditions)
 

@@ -102,7 +102,7 @@ class Paired(Conditioned):
         if not isinstance(out, tuple) or len(out) != 2:
             raise DataError(
                 f"the network {type(self.network).__name__} gave {type(out).__name__} where two predictions are needed, a tuple "
-                "(drift, noise); or give the second network as score="
+                "(displacement, noise) or (velocity, score); or give the second network as score="
             )
         return tuple(self.alike(x, part, flat) for part in out)
 

@@ -149,6 +149,8 @@ DECLARED = {
     "path": (lambda: pr.Diffusion("x", NET, path="linear"), r"path='linear' is no path; .*pr.paths.Linear\(\)"),
     "class of a path": (lambda: pr.Diffusion("x", NET, path=pr.paths.Linear), "is no path"),
     "solver": (lambda: pr.Flow("x", NET, solver="heun"), "solver='heun' is no solver"),
+    "solver of a bridge": (lambda: pr.Bridge("x", NET, NET, solver=S.DPM(5)), "DPM 5 goes by the signal-to-noise ratio"),
+    "solver of jumps": (lambda: pr.ConsistencyModel("x", NET, solver=S.Heun(5)), "Heun 5 goes along a flow"),
     "coupling": (lambda: pr.Flow("x", NET, coupling="OT"), "coupling='OT'; there are 'independent', 'ot'"),
     "coupling of a bridge": (lambda: pr.Bridge("x", NET, NET, coupling="sinkhorn"), "coupling='sinkhorn'"),
     "shape": (lambda: pr.Flow("x", NET, event_shape=(2, 0)), r"event_shape=\(2, 0\) of 'x': whole numbers from 1 on"),
@@ -156,7 +158,7 @@ DECLARED = {
     "drop": (lambda: pr.Flow("x | s", NET, drop=1.0), r"drop=1.0; a share in \[0, 1\)"),
     "spread": (lambda: pr.MeanFlow("x", TIMED, spread=2.0), r"spread=2.0; a share in \[0, 1\]"),
     "huber": (lambda: pr.ConsistencyModel("x", NET, huber=-1.0), "huber=-1.0"),
-    "class of a network": (lambda: pr.Diffusion("x", TimeMLP), r"the network is the class TimeMLP; make one, TimeMLP\("),
+    "class of a network": (lambda: pr.Diffusion("x", TimeMLP), "the class TimeMLP"),
     "function of tensors": (
         lambda: pr.Diffusion("x", lambda x_t, t, condition: x_t),
         r"takes expressions, one for each of \(x_t, t\); .*torch module",
