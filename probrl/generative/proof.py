@@ -56,7 +56,8 @@ def prove_equal(first: Any, second: Any) -> Proof:
 
     .. math:: \| m - (p\, x + q\, \epsilon) \|^2 = \Big( q - \frac{p\, \sigma}{\alpha} \Big)^2 \| \hat\epsilon - \epsilon \|^2 .
 
-    Two losses are equal up to w(t) when they noise the same data in the same way; w is the quotient of their weights. Of a
+    Two losses are equal up to w(t) when they noise the same data in the same way; w is the quotient of their weights. Constants
+    count by their values, whatever their letters; a factor that is no function of the time, such as exp(A), has to stand in both. Of a
     bridge, whose x_t has a start besides, the weights are those of all products of two errors. A loss whose target holds
     what the network says itself (consistency, mean flows) and one of tokens are equal to themselves alone.
 
