@@ -36,6 +36,16 @@ class Program(Step):
 
     Errors:
         ExpressionError: when a symbol is used in two ways, or a role is read that no step moves.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> s, R = pr.symbols("s R")
+        >>> V = pr.Deterministic("v | s", pr.mlp(3, 1), name="V")
+        >>> error = ((V(s) - R) ** 2).named("error")
+        >>> program = pr.Program(pr.Minimize(pr.mean(error), wrt=V), pr.Report(size=pr.mean(V(s) ** 2)))
+        >>> update = program.compile(backend="eager")
+        >>> sorted(update({"s": torch.zeros(4, 3), "R": torch.ones(4)}))
+        ['error', 'finite', 'grad_norm', 'loss', 'size']
     """
 
     def __init__(self, *steps: Step, act: Any = None):

@@ -151,6 +151,13 @@ class Prepare(Step):
 
     Args:
         columns: the formulas, by the name of the column.
+
+    Example:
+        >>> import probrl as pr
+        >>> r, gamma = pr.symbols("r"), pr.constant("gamma", 0.9)
+        >>> (R,) = prepare = pr.Prepare(R=gamma * r)
+        >>> print(R)
+        R
     """
 
     def __init__(self, **columns: Any):
