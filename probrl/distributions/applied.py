@@ -32,6 +32,19 @@ class Applied:
         role = "" if self.role == "live" else f".{self.role}"
         return f"{self.dist.notation}{role}({', '.join(self.dist.declaration.variables)}{given})"
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise ExpressionError(f"{self!r} has its conditions already; a value goes into .log_prob(x) or .prob(x)")
+
+    def __getattr__(self, name: str) -> Any:
+        instead = {"sample": "draw()", "rsample": "draw()", "log_probs": "log_prob(x)", "pdf": "prob(x)", "cdf": "draw()",
+                   "stddev": "variance() ** 0.5", "std": "variance() ** 0.5"}.get(name)  # fmt: skip
+        what = (
+            f"; write .{instead}"
+            if instead
+            else "; it can be asked for log_prob, prob, entropy, mean, variance, kl, draw"
+        )
+        raise AttributeError(f"{self!r} is a formula's distribution and has no .{name}{what}")
+
     @property
     def parameters(self) -> dict[str, Expr]:
         """The parameters of the family, by name, as expressions."""

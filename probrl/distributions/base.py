@@ -114,6 +114,10 @@ class Distribution(Conditional, Exchange, Readable, PixyzBase):
         if isinstance(network, nn.Module):
             adopted = adopt(network, len(declared.conditions))
             module = self.net = adopted if wrap is None else wrap(adopted)
+        elif isinstance(network, type) and issubclass(network, nn.Module):
+            raise ExpressionError(
+                f"pr.{type(self).__name__} got the class {network.__name__}, not a module: write {network.__name__}(...) with its sizes"
+            )
         elif callable(network):
             self._function = network
         elif network is not None:

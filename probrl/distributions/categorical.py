@@ -13,7 +13,9 @@ from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis
 from probrl.expr.base import Expr, show
-from probrl.expr.operators import equal, exp, log_softmax, softmax, stop_gradient, to_axis
+from probrl.expr.operators import equal, exp, log_softmax, maximum, softmax, stop_gradient, to_axis, where
+
+NEVER = -1e4  # the least log-probability that is multiplied: exp of it is 0 in every precision, and 0 times it is 0
 
 
 class Discrete(Distribution):
@@ -42,19 +44,29 @@ class Discrete(Distribution):
 
     def entropy_of(self, logits: Expr) -> Expr:
         """H = -sum_k p_k log p_k."""
-        log_p = log_softmax(logits, self.axis)
-        return -(exp(log_p) * log_p).sum(self.axis)
+        return surprise(logits, self.axis)
 
     def divergence(self, p: dict[str, Expr], q: dict[str, Expr]) -> Expr:
         """KL = sum_k p_k (log p_k - log q_k)."""
         theirs = next((a.name for a in q["logits"].type.index if a.name not in p["logits"].type.names), self.axis)
         other = q["logits"] if theirs == self.axis else q["logits"].rename(**{theirs: self.axis})
-        log_p, log_q = log_softmax(p["logits"], self.axis), log_softmax(other, self.axis)
-        return (exp(log_p) * (log_p - log_q)).sum(self.axis)
+        return excess(p["logits"], other, self.axis)
 
     def classes(self, logits: Expr) -> Expr:
         """0, 1, 2, ... along the classes."""
         return n.Range(logits.type.axis(self.axis), logits)
+
+
+def surprise(logits: Expr, axis: str) -> Expr:
+    """-sum_k p_k log p_k, where a class of logit -inf (one that is masked) adds nothing."""
+    log_p = maximum(log_softmax(logits, axis), NEVER)
+    return -(exp(log_p) * log_p).sum(axis)
+
+
+def excess(logits: Expr, others: Expr, axis: str) -> Expr:
+    """sum_k p_k (log p_k - log q_k), where a class that p never gives adds nothing, whatever q says of it."""
+    log_p, log_q = maximum(log_softmax(logits, axis), NEVER), log_softmax(others, axis)
+    return (exp(log_p) * (log_p - where(log_p > NEVER, log_q, log_p))).sum(axis)
 
 
 class Categorical(Discrete):
@@ -177,7 +189,7 @@ class OneHot(Discrete):
     def log_density(self, x: Expr, *, logits: Expr) -> Expr:  # type: ignore[override]
         """sum_k a_k log softmax(l)_k."""
         hot = x if any(a.name == self.axis for a in x.type.axes) else to_axis(x, self.axis)
-        return (hot * log_softmax(logits, self.axis)).sum(self.axis)
+        return (hot * maximum(log_softmax(logits, self.axis), NEVER)).sum(self.axis)
 
     def accepts(self, value: Expr, rank: int, applied: Applied) -> None:
         if not any(a.name == self.axis for a in value.type.axes):

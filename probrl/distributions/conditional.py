@@ -52,6 +52,14 @@ class Conditional(Roles):
             )
         return super().__call__(*args, **kwargs)  # type: ignore[misc]
 
+    def __getattr__(self, name: str) -> Any:
+        if name in ("entropy", "kl", "draw", "mean", "variance"):
+            call = f"{self.notation}({', '.join(self.declaration.conditions)})"
+            raise AttributeError(
+                f"{self.notation} has no .{name} before it has its conditions: write {call}.{name}(...)"
+            )
+        return super().__getattr__(name)  # type: ignore[misc]
+
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Expr, ...]:
         """The conditions in the order of the declaration.
 

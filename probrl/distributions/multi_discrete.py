@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from probrl.distributions.base import Distribution
+from probrl.distributions.categorical import excess, surprise
 from probrl.distributions.outputs import Split
 from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.axes import Axis
 from probrl.expr.base import Expr
-from probrl.expr.operators import concatenate, exp, fresh_noise, log_softmax
+from probrl.expr.operators import concatenate, fresh_noise, log_softmax
 from probrl.networks.mlp import mlp
 
 
@@ -91,13 +92,11 @@ class MultiDiscrete(Distribution):
 
     def entropy_of(self, **logits: Expr) -> Expr:
         """The sum of the entropies of the entries."""
-        each = [log_softmax(l, "class") for l in logits.values()]
-        return total_of([-(exp(l) * l).sum("class") for l in each])
+        return total_of([surprise(l, "class") for l in logits.values()])
 
     def divergence(self, p: dict[str, Expr], q: dict[str, Expr]) -> Expr:
         """The sum of the divergences of the entries."""
-        pairs = [(log_softmax(p[k], "class"), log_softmax(q[k], "class")) for k in p]
-        return total_of([(exp(a) * (a - b)).sum("class") for a, b in pairs])
+        return total_of([excess(p[k], q[k], "class") for k in p])
 
     def mode_of(self, **logits: Expr) -> Expr:
         """The class of the greatest logit of every entry."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
 from probrl.errors import ExpressionError
+from probrl.expr import hints
 from probrl.expr.depth import deep
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ class Expr:
 
     __slots__ = ("__weakref__", "_cache", "type")
     fields: ClassVar[tuple[str, ...]] = ()
-    __array_ufunc__ = None
     type: Type
 
     def __new__(cls, *values: Any) -> Any:
@@ -117,15 +117,17 @@ class Expr:
             "and an index axis by x.sum('i')"
         )
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        name = hints.ARITHMETIC.get(ufunc.__name__)
+        if method == "__call__" and name is not None and len(inputs) == 2:
+            return _combined(name, *inputs)
+        raise ExpressionError(hints.foreign(f"numpy.{ufunc.__name__}", ", ".join(map(show, inputs)), _op()))
+
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(function, "__name__", str(function)).strip("_")
         formulas = ", ".join(show(a) for a in args if isinstance(a, Expr))
-        instead = f"pr.{name}(...)" if hasattr(_op(), name) else "one of pr's functions"
-        raise ExpressionError(
-            f"torch.{name} cannot take the formula {formulas}: write {instead}; a tensor beside it is named as a column "
-            "(x = pr.symbols('x'), and batch['x'] = tensor)"
-        )
+        raise ExpressionError(hints.foreign(f"torch.{name}", formulas, _op()))
 
     def __getattr__(self, name: str) -> Any:
         if name in ("log_prob", "prob", "entropy", "kl", "draw"):
@@ -133,7 +135,9 @@ class Expr:
                 f"{show(self)} is a value, not a distribution: a point mass has no .{name}; compare values, as in "
                 "(x - y) ** 2, or declare a distribution such as pr.Normal"
             )
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name.startswith("_") or name in ("type", *self.fields):  # while the node is being made
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise AttributeError(hints.method(show(self), name, _op()))
 
     # --- arithmetic: the author's order is kept ----------------------------------------------------------------
     def __add__(self, other: Any) -> Expr:
@@ -186,6 +190,20 @@ class Expr:
 
     def __ge__(self, other: Any) -> Expr:
         return _op().compare("ge", self, other)
+
+    def __and__(self, other: Any) -> Expr:
+        raise ExpressionError(hints.logic(show(self), "&"))
+
+    def __or__(self, other: Any) -> Expr:
+        raise ExpressionError(hints.logic(show(self), "|"))
+
+    def __invert__(self) -> Expr:
+        raise ExpressionError(hints.logic(show(self), "~"))
+
+    def __matmul__(self, other: Any) -> Expr:
+        raise ExpressionError(hints.logic(show(self), "@"))
+
+    __rand__, __ror__, __rmatmul__ = __and__, __or__, __matmul__
 
     # --- axes --------------------------------------------------------------------------------------------------
     def sum(self, *axes: str) -> Expr:

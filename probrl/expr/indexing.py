@@ -22,15 +22,23 @@ def arg(op: str, x: Expr, axis: str | None) -> Expr:
 def at(x: Expr, **indices: Any) -> Expr:
     """The entries at indices of named axes."""
     for axis, index in indices.items():
-        x = n.At(x, axis, lift(index))
+        x = n.At(x, axis, _whole(x, index))
     return x
+
+
+def _whole(x: Expr, index: Any) -> Expr:
+    """An index as an expression."""
+    index = lift(index)
+    if isinstance(index, n.Number) and index.value != int(index.value):
+        raise ExpressionError(f"{show(x)}[{index.value}]: an index is a whole number, or a formula of them")
+    return index
 
 
 def getitem(x: Expr, index: Any) -> Expr:
     """``x[i]``: along the axis that the index is named after, else along the only index axis."""
     if isinstance(index, (slice, tuple)):
         raise ExpressionError(f"{show(x)}[...]: axes are named, so index one of them: x.at(axis=i)")
-    index = lift(index)
+    index = _whole(x, index)
     if isinstance(index, n.Symbol) and any(index.name == a.name for a in x.type.index):
         return n.At(x, index.name, index)
     return n.At(x, only_index(x, "at"), index)

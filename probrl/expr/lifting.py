@@ -18,8 +18,11 @@ def lift(value: Any) -> Expr:
     """
     if isinstance(value, Expr):
         return value
-    if isinstance(value, bool):
-        return n.Number(int(value), None)
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        raise ExpressionError(
+            f"{value} is Python's, not a formula's: == and != ask whether two formulas are the same one; the indicator is "
+            "pr.equal(x, y), others are x < y, x >= y; a number is 0 or 1"
+        )
     if isinstance(value, (int, float)):
         return n.Number(value, None)
     if hasattr(value, "log_prob") or hasattr(value, "get_log_prob"):

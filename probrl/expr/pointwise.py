@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from probrl.errors import ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
 from probrl.expr.definition import definition
@@ -147,6 +148,19 @@ def sqrt(x: Any) -> Expr:
 
 
 @definition("clip")
-def clip(x: Any, low: Any, high: Any) -> Expr:
-    """x held between two bounds: min(max(x, low), high)."""
+def _clip(x: Any, low: Any, high: Any) -> Expr:
     return n.Extremum("min", n.Extremum("max", x, low), high)
+
+
+def clip(x: Any, low: Any, high: Any) -> Expr:
+    """x held between two bounds: min(max(x, low), high).
+
+    Errors:
+        ExpressionError: when the lower bound is the greater number.
+    """
+    low, high = lift(low), lift(high)
+    if isinstance(low, n.Number) and isinstance(high, n.Number) and low.value > high.value:
+        raise ExpressionError(
+            f"pr.clip(x, {low.value}, {high.value}): the lower bound comes first; it is above the upper one"
+        )
+    return _clip(x, low, high)

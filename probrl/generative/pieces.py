@@ -10,24 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from probrl.distributions.heads import Value
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr
-from probrl.expr.definition import Head, Letter, Notation
 from probrl.expr.state import Network
 from probrl.generative.conditioned import joined, size
 
 
 @dataclass(frozen=True)
-class Called(Head):
+class Called(Value):
     """A value under a letter, which is no metric."""
-
-    name: str
-
-    def body(self, *args: Expr) -> Expr:
-        return args[0]
-
-    def notation(self, *args: Expr) -> Notation:
-        return Letter(self.name)
 
 
 @dataclass(frozen=True)

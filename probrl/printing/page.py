@@ -132,7 +132,8 @@ class Page:
         repeated = _repeated(roots, nodes, self._printed, LONG_EXPANDED if self._expand else LONG)
         desk = Desk(self._expand, indexed, {x for x in repeated if not self._is_short(x)}, settled, self._define)
         open_ones = {x.axis.name for x in shown if isinstance(x, n.Range) and x.axis.open}
-        desk.met = {a.name: a for x in shown for a in x.type.axes if a.name in open_ones and not a.open}
+        typed = [x.type for x in shown if hasattr(x, "type")] if open_ones else []  # a message may show a node without
+        desk.met = {a.name: a for kind in typed for a in kind.axes if a.name in open_ones and not a.open}
         inside = list(walk(*roots, through=everything))
         desk.whole = {w for x in inside if isinstance(x, n.Derivative) for w in x.wrt}
         desk.legend.sizes_of(inside)

@@ -101,12 +101,6 @@ def moves(root: Expr) -> set[int]:
 
 def reaches(loss: Expr, wrt: Iterable[Moved]) -> None:
     """Refuses a ``wrt`` that the loss does not move, and a draw that cuts its gradient."""
-    reached = moves(loss)
-    for moved in wrt:
-        if not any(id(p) in reached for p in moved.every):
-            raise ExpressionError(
-                f"the loss does not move {moved.name}: {show(loss)} reaches it nowhere, or only under a stop-gradient or in another role; take it out of wrt"
-            )
     for draw in draws_without_gradient(loss):
         inside = moves_through(draw)
         for moved in wrt:
@@ -115,6 +109,12 @@ def reaches(loss: Expr, wrt: Iterable[Moved]) -> None:
                     f"{show(draw)} is drawn from {moved.name}, which is in wrt, and passes it no gradient: take an expectation "
                     "(pr.expect(body, over=draw, how='exact') or 'score'), draw with gradient='straight-through', or hold it: pr.stop_gradient(draw)"
                 )
+    reached = moves(loss)
+    for moved in wrt:
+        if not any(id(p) in reached for p in moved.every):
+            raise ExpressionError(
+                f"the loss does not move {moved.name}: {show(loss)} reaches it nowhere, or only under a stop-gradient or in another role; take it out of wrt"
+            )
 
 
 def draws_without_gradient(loss: Expr) -> list[n.Definition]:

@@ -91,7 +91,7 @@ def _parameters(item: Any) -> tuple[list[Tensor], dict[int, Cell]]:
         )
     if not isinstance(item, nn.Module):
         raise ExpressionError(
-            f"wrt={item!r} ({type(item).__name__}): a distribution, a module or a pr.parameter can be moved"
+            f"wrt={_shown(item)}: a distribution, a module or a pr.parameter can be moved; weights are named by the module that has them"
         )
     parameters: list[Tensor] = [p for p in item.parameters() if p.requires_grad]
     if not parameters:
@@ -105,3 +105,10 @@ def label(item: Any) -> str:
         return item.cell.name
     notation = getattr(item, "notation", None)
     return notation if isinstance(notation, str) else type(item).__name__
+
+
+def _shown(item: Any) -> str:
+    """What stands in wrt, on one line."""
+    if isinstance(item, Tensor):
+        return f"a {type(item).__name__} of shape {tuple(item.shape)}"
+    return f"{item!r} ({type(item).__name__})"

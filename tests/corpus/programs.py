@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 
 import probrl as pr
@@ -619,5 +620,99 @@ CORPUS = [
         lambda x: pr.Minimize(pr.mean(x.V(x.s)), wrt=x.V, optimizer=pr.Adam(3e-4)),
         ("0.0003",),
         ("optimizer=pr.Adam(3e-4)",),
+    ),
+    Wrong(
+        "a comparison of formulas",
+        lambda x: pr.mean((x.a == 1) * x.A),
+        lambda x: pr.mean(pr.equal(x.a, 1) * x.A),
+        ("beside A",),
+        ("pr.equal(x, y)",),
+    ),
+    Wrong(
+        "logic of indicators",
+        lambda x: (x.A > 0) & (x.R > 0),
+        lambda x: (x.A > 0) * (x.R > 0),
+        ("1[A > 0]",),
+        ("(x < y) * (y < z)",),
+    ),
+    Wrong(
+        "logic of indicators",
+        lambda x: ~(x.A > 0),
+        lambda x: 1 - (x.A > 0),
+        ("1[A > 0]",),
+        ("1 - (x < y)",),
+    ),
+    Wrong(
+        "logic of indicators",
+        lambda x: (x.A > 0) | (x.R > 0),
+        lambda x: pr.maximum(x.A > 0, x.R > 0),
+        ("1[A > 0]",),
+        ("pr.maximum",),
+    ),
+    Wrong(
+        "a product of matrices",
+        lambda x: x.v @ x.o,
+        lambda x: pr.dot(x.v, x.o),
+        ("v: @",),
+        ("pr.dot(x, y)",),
+    ),
+    Wrong(
+        "numpy on a formula",
+        lambda x: np.exp(x.pi(x.s).log_prob(x.a)),
+        lambda x: pr.exp(np.float64(2) * x.pi(x.s).log_prob(x.a)),
+        ("log π(a | s)",),
+        ("numpy.exp", "pr.exp(...)"),
+    ),
+    Wrong(
+        "an index that is none",
+        lambda x: x.Q(x.s, x.a)[0.5],
+        lambda x: x.Q(x.s, x.a)[0],
+        ("Q_i(s, a)[0.5]",),
+        ("whole number",),
+    ),
+    Wrong(
+        "bounds the wrong way round",
+        lambda x: pr.clip(x.A, 1.2, 0.8),
+        lambda x: pr.clip(x.A, 0.8, 1.2),
+        ("1.2, 0.8",),
+        ("lower bound comes first",),
+    ),
+    Wrong(
+        "a class for a network",
+        lambda x: pr.Normal("a | s", torch.nn.Linear),
+        lambda x: pr.Normal("a | s", torch.nn.Linear(4, 2)),
+        ("pr.Normal", "Linear"),
+        ("Linear(...)",),
+    ),
+    Wrong(
+        "a gradient that a draw cuts",
+        lambda x: pr.Minimize(pr.mean(pr.stack([x.A, x.R], "k").at(k=x.pi(x.s).draw())), wrt=x.pi),
+        lambda x: pr.Minimize(
+            pr.mean(pr.expect(lambda b: pr.stack([x.A, x.R], "k").at(k=b), over=x.pi(x.s).draw(), how="exact")),
+            wrt=x.pi,
+        ),
+        ("ã", "\\pi"),
+        ("pr.expect",),
+    ),
+    Wrong(
+        "an applied distribution called",
+        lambda x: x.pi(x.s)(x.a),
+        lambda x: x.pi(x.s).prob(x.a),
+        ("\\pi(a | s)",),
+        (".log_prob(x)",),
+    ),
+    Wrong(
+        "a name that is a number",
+        lambda x: pr.symbols("s 1"),
+        lambda x: pr.symbols("s x1"),
+        ("'1'",),
+        ("begins with a letter",),
+    ),
+    Wrong(
+        "weights in wrt",
+        lambda x: pr.Minimize(pr.mean(x.V(x.s)), wrt=list(x.V.parameters())),
+        lambda x: pr.Minimize(pr.mean(x.V(x.s)), wrt=x.V),
+        ("Parameter of shape (8, 4)",),
+        ("the module that has them",),
     ),
 ]

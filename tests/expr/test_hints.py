@@ -1,0 +1,38 @@
+"""Methods of tensors and of torch's distributions that formulas do not have: each is missing in words."""
+
+from __future__ import annotations
+
+import pytest
+
+import probrl as pr
+
+s, a, A = pr.symbols("s a A")
+pi = pr.Normal("a | s", pr.mlp(3, 4), name="p")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (lambda: A.exp(), "A has no .exp: write pr.exp(...)"),
+        (lambda: A.clamp(0, 1), "pr.clip(x, low, high)"),
+        (lambda: A.detach(), "pr.stop_gradient(x)"),
+        (lambda: pr.mean(A).backward(), "pr.Minimize(loss, wrt=...)"),
+        (lambda: A.item(), "float(x(batch))"),
+        (lambda: A.shape, "axes have names"),
+        (lambda: A.nothing, "A has no .nothing"),
+        (lambda: pi(s).sample(), "write .draw()"),
+        (lambda: pi(s).rsample(), "write .draw()"),
+        (lambda: pi(s).nothing, "it can be asked for log_prob"),
+        (lambda: pi.entropy(), "write p(s).entropy(...)"),
+        (lambda: pi.kl(pi.old), "write p(s).kl(...)"),
+    ],
+)
+def test_what_is_missing_says_what_to_write(asked, said):
+    with pytest.raises(AttributeError) as refused:
+        asked()
+    assert said in str(refused.value)
+
+
+def test_a_distribution_still_misses_what_any_module_misses():
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = pi.nothing
