@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from probrl.errors import DataError
+from probrl.networks.timed import TimedNetwork
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -125,6 +126,8 @@ class Spanned(Conditioned):
 
 def typed(network: nn.Module, *given: Any) -> tuple[Any, ...]:
     """Tensors of real numbers in the type of a network's weights; columns of data are often of another one."""
+    if isinstance(network, TimedNetwork):
+        return given  # it sees to that itself, and to look for its weights twice takes a twentieth of a small call
     weight = next(network.parameters(), None)
     if weight is None or not weight.is_floating_point():
         return given
