@@ -85,7 +85,7 @@ class Reader(Words):
         found = [SHIFTED.match(s) for s in name.subs]
         return [(m[1], int(m[2] or 0)) for m in found if m[1] in self.sizes]
 
-    def letter(self, name: Name) -> Value:
+    def _letter(self, name: Name) -> Value:
         bare = self.bare(name)
         if self.plain(name) in self.sizes and bare not in self.known:
             return Value((self.plain(name),), torch.arange(self.sizes[self.plain(name)]))
@@ -164,9 +164,6 @@ class Reader(Words):
     def _number(self, x: float) -> Value:
         return Value((), torch.tensor(x, dtype=torch.float64))
 
-    def _letter(self, name: Name) -> Value:
-        return self.letter(name)
-
     def _sum(self, *terms: Any) -> Value:
         return pointwise(lambda *xs: sum(xs), *map(self.value, terms))
 
@@ -222,16 +219,16 @@ class Reader(Words):
         if first.startswith("["):
             index, count = map(int, first.strip("[]").split("/"))
             whole = self.raw(x)
-            found = whole[index - 1] if isinstance(whole, tuple) else self.part(whole, index - 1, count)
+            found = (
+                whole[index - 1]
+                if isinstance(whole, tuple)
+                else Value(whole.names, whole.data.chunk(count, -1)[index - 1])
+            )
         else:
             found, axes = self.value(x), [first, *axes]
         for axis in axes:
             found = self.read(found, Name("", (), (), 0), axis, 0)
         return found
-
-    @staticmethod
-    def part(x: Value, index: int, count: int) -> Value:
-        return Value(x.names, x.data.chunk(count, -1)[index])
 
     def _at(self, x: Any, index: Any) -> Value:
         found = self.value(x)
