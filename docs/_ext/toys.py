@@ -37,7 +37,8 @@ def table(kept: dict[str, Any]) -> str:
 def said(kept: dict[str, Any]) -> str:
     """What the numbers are."""
     worked = [row["processor"] for row in kept["rows"]]
-    return SAID.format(seeds=len({row["seed"] for row in kept["rows"]}), least=min(worked), most=max(worked))
+    found = SAID.format(seeds=len({row["seed"] for row in kept["rows"]}), least=min(worked), most=max(worked))
+    return f"{found} {kept['said']}" if "said" in kept else found
 
 
 class Toys(Made):
