@@ -35,7 +35,7 @@ def state(name: str, initial: float = 0.0) -> Expr:
 
 
 progress: Expr = n.State(Cell("progress", 0.0, "progress"))
-"""The share of training that is done, from 0 to 1: learning rates and coefficients may be formulas of it."""
+"""The fraction of training done, from 0 to 1: learning rates and coefficients may be formulas of it."""
 
 iteration: Expr = n.State(Cell("iteration", 0.0, "iteration"))
 """How many times the program has run."""

@@ -169,7 +169,7 @@ def _about(cell: Cell) -> b.Box:
     kinds: dict[str, str] = {
         "parameter": "parameter",
         "state": "running value",
-        "progress": "share of training that is done",
+        "progress": "fraction of training done",
         "iteration": "number of runs of the program",
     }
     if cell.kind not in ("parameter", "state"):

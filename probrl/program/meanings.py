@@ -13,7 +13,7 @@ from probrl.program.terms import terms
 LOSS = "what is {}d; says little alone, since its data change"
 NORM = "norm of the gradient before it is clipped; without jumps"
 FINITE = "1 when every value and gradient was finite; 0 refuses the update"
-EPOCHS = "how often the data were gone through until the condition to move nothing more held"
+EPOCHS = "how often the data were gone through until the stopping condition held"
 
 
 def metrics(program: Program) -> dict[str, str]:

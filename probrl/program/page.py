@@ -64,7 +64,7 @@ class Writer:
         before: Step | None = None
         for step in steps:
             if isinstance(step, Report) and isinstance(before, (Minimize, Together)):
-                self.remark("at the parameters of before this update:")
+                self.remark("at the parameters before this update:")
             write(step, self)
             before = step
 
@@ -94,7 +94,7 @@ def _(step: Minimize, to: Writer) -> None:
         whose = [] if len(rules) == 1 else [m for m in step.wrt if m.optimizer == rule]
         to.said(f"({numbers(rule)}), at the rate", rule.lr, f"by {type(rule).__name__} ", whose)
     if step.max_grad_norm is not None:
-        to.said("with the norm of the gradient held below", step.max_grad_norm)
+        to.said("with the gradient norm clipped to", step.max_grad_norm)
 
 
 @write.register
@@ -114,20 +114,20 @@ def _(step: Fit, to: Writer) -> None:
     unit = {"row": "rows", "episode": "episodes"}[step.unit]
     over = "over all data"
     if step.minibatch is not None:
-        over = f"over shuffled minibatches of {step.minibatch} {unit}, leaving out those that fill no last one"
-    to.said(f"repeat {over}, in epochs:", step.epochs)
+        over = f"over shuffled minibatches of {step.minibatch} {unit}, dropping an incomplete last one"
+    to.said(f"repeat {over}; epochs:", step.epochs)
     inside = to.inside("B" if step.minibatch is not None else None)
     inside.steps(step.steps)
     if step.stop is not None:
-        inside.formula(step.stop, words("move nothing more, this update included, once"))
-    inside.remark("until here")
+        inside.formula(step.stop, words("skip this update and all that follow once"))
+    inside.remark("end")
 
 
 @write.register
 def _(step: Every, to: Writer) -> None:
     to.remark(f"every {step.n} times:")
     to.inside().steps(step.steps)
-    to.remark("until here")
+    to.remark("end")
 
 
 @write.register

@@ -26,7 +26,7 @@ class Update:
     Attributes:
         backend: what runs it, "eager" or "inductor" (or the one that was asked for).
         reason: why.
-        progress: the share of training that is done; set it before a run for the schedules to see.
+        progress: the fraction of training done; set it before a run for the schedules to see.
         iteration: how many times it has run.
     """
 
@@ -43,7 +43,7 @@ class Update:
 
     @property
     def progress(self) -> float:
-        """The share of training that is done."""
+        """The fraction of training done."""
         return float(self.scalars[progress.cell])
 
     @progress.setter

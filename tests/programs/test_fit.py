@@ -262,11 +262,11 @@ def test_the_page_says_at_which_parameters_a_report_is_read():
     assert float(found["late"]) == pytest.approx(value()) != pytest.approx(before)
     lines = [line.split(":")[0] for line in program.text().splitlines()]
     marked = [lines[i - 1] for i, line in enumerate(lines) if line.startswith("report ")]
-    assert marked[0] == "at the parameters of before this update" != marked[1]
+    assert marked[0] == "at the parameters before this update" != marked[1]
 
 
 def test_the_page_says_that_rows_are_left_out():
     f, _ = watched()
     step = pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f)
-    assert "leaving out those that fill no last one" in pr.Program(pr.Fit(step, minibatch=4)).text()
-    assert "leaving out" not in pr.Program(pr.Fit(step)).text()
+    assert "dropping an incomplete last one" in pr.Program(pr.Fit(step, minibatch=4)).text()
+    assert "dropping" not in pr.Program(pr.Fit(step)).text()
