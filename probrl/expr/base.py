@@ -54,7 +54,7 @@ def _key(value: Any) -> Hashable:
     return value
 
 
-class Expr:
+class Expr(hints.Refused):
     """A formula. Equal formulas are one object, so ``==`` is identity (``pr.equal`` is the indicator).
 
     Attributes:
@@ -107,15 +107,6 @@ class Expr:
         raise ExpressionError(f"{show(self)} is a formula, not a number: give it a batch, as in loss(batch)")
 
     __int__ = __index__ = __float__
-
-    def __iter__(self) -> Any:
-        raise ExpressionError(f"{show(self)} cannot be iterated over: an element is x.at(axis=index)")
-
-    def __len__(self) -> int:
-        raise ExpressionError(
-            f"{show(self)} has no length while it is a formula; its coordinates are added up by pr.sum_event(x), "
-            "and an index axis by x.sum('i')"
-        )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = hints.ARITHMETIC.get(ufunc.__name__)
@@ -190,20 +181,6 @@ class Expr:
 
     def __ge__(self, other: Any) -> Expr:
         return _op().compare("ge", self, other)
-
-    def __and__(self, other: Any) -> Expr:
-        raise ExpressionError(hints.logic(show(self), "&"))
-
-    def __or__(self, other: Any) -> Expr:
-        raise ExpressionError(hints.logic(show(self), "|"))
-
-    def __invert__(self) -> Expr:
-        raise ExpressionError(hints.logic(show(self), "~"))
-
-    def __matmul__(self, other: Any) -> Expr:
-        raise ExpressionError(hints.logic(show(self), "@"))
-
-    __rand__, __ror__, __rmatmul__ = __and__, __or__, __matmul__
 
     # --- axes --------------------------------------------------------------------------------------------------
     def sum(self, *axes: str) -> Expr:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from probrl.errors import ExpressionError
+
 ARITHMETIC = {
     "add": "add",
     "subtract": "subtract",
@@ -65,3 +67,39 @@ def method(formula: str, name: str, operators: Any) -> str:
 def logic(formula: str, sign: str) -> str:
     """What to write in place of an operator that formulas do not have."""
     return f"{formula}: {sign} is no operator of formulas; {_LOGIC[sign]}"
+
+
+class Refused:
+    """What Python offers and formulas have not."""
+
+    __slots__ = ()
+
+    def _refuse(self, said: str) -> Any:
+        from probrl.expr.base import show
+
+        raise ExpressionError(said.format(show(self)))
+
+    def __and__(self, other: Any) -> Any:
+        return self._refuse(logic("{}", "&"))
+
+    def __or__(self, other: Any) -> Any:
+        return self._refuse(logic("{}", "|"))
+
+    def __invert__(self) -> Any:
+        return self._refuse(logic("{}", "~"))
+
+    def __matmul__(self, other: Any) -> Any:
+        return self._refuse(logic("{}", "@"))
+
+    __rand__, __ror__, __rmatmul__ = __and__, __or__, __matmul__
+
+    def __iter__(self) -> Any:
+        return self._refuse("{} cannot be iterated over: an element is x.at(axis=index)")
+
+    def __len__(self) -> int:
+        return int(
+            self._refuse(
+                "{} has no length while it is a formula; its coordinates are added up by pr.sum_event(x), and an index axis "
+                "by x.sum('i')"
+            )
+        )
