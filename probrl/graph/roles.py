@@ -50,7 +50,11 @@ def callable_of(net: Network, role: str) -> Callable[..., Any]:
     if role in COPIED:
         net.tensors(role)
         return InRole(net, lambda: net.copies[role])
-    raise ExpressionError(f"{net.name} has no role '{role}' that can be called")
+    raise ExpressionError(
+        f"{net.name}.{role} is known by the log-probabilities that were recorded when it acted, and has no parameters: its "
+        f"network cannot be called, as this formula does (the density of a diffusion or flow model calls it at every step). "
+        f"Take a copy, as in {net.name}.old with pr.Snapshot({net.name}, 'old'), or a policy whose density is a formula"
+    )
 
 
 @torch.no_grad()

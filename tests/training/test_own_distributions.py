@@ -187,6 +187,12 @@ def test_what_cannot_be_learned_with_is_refused_when_the_agent_is_made(name):
         pr.PPO("CartPole-v1", **parts(), **SMALL)
 
 
+def test_a_density_that_is_followed_by_steps_has_no_behavior():
+    actor = pr.Diffusion("a | s", pr.networks.TimeMLP(1, condition=1, hidden=(8,)))
+    with pytest.raises(ProbrlError, match=r"\.behavior is known by the log-probabilities .*pr\.Snapshot"):
+        pr.PPO(Target, actor=actor, **SMALL).learn(16)
+
+
 def test_trying_parts_leaves_them_and_random_streams_as_they_were():
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
     before = {name: value.clone() for name, value in network.state_dict().items()}
