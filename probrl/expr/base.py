@@ -90,11 +90,12 @@ class Expr(hints.Refused):
     def __reduce__(self) -> Any:
         return type(self), tuple(getattr(self, f) for f in self.fields)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(repr(getattr(self, f)) for f in self.fields)})"
-
     def __str__(self) -> str:
-        return str(_readings["text"](self)) if "text" in _readings else repr(self)
+        if "text" in _readings:
+            return str(_readings["text"](self))
+        return f"{type(self).__name__}({', '.join(str(getattr(self, f)) for f in self.fields)})"
+
+    __repr__ = __str__  # a person who types a formula's name wants to read the formula
 
     # --- Python that has no meaning on a formula ---------------------------------------------------------------
     def __bool__(self) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from probrl.generative.applied import AppliedModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Chain:
     """A solver's states along an index axis, from noise to data.
 
@@ -45,6 +45,9 @@ class Chain:
     scale: Expr
     x_end: Expr
     solver: Any
+
+    def __repr__(self) -> str:
+        return f"Chain({self.solver!r})"  # its formulas fill pages
 
     def held(self) -> Chain:
         """The same values, through which no gradient passes."""

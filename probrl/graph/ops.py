@@ -44,16 +44,19 @@ def network(net, axes, lead, rank, held, *args):
 
 def alike(args):
     """Whether all arguments are tensors, or nested dicts of tensors, of as many rows."""
-    rows = rows_of(args)
+    rows = [*rows_of(args)]
     return all(r is not None and r == rows[0] for r in rows)
 
 
 def rows_of(args):
     """The first dimension of every tensor, those in nested dicts too; None for what is no tensor."""
-    found = []
     for a in args:
-        found += [a.shape[:1]] if isinstance(a, Tensor) else rows_of(a.values()) if isinstance(a, dict) else [None]
-    return found
+        if isinstance(a, Tensor):
+            yield a.shape[:1]
+        elif isinstance(a, dict):
+            yield from rows_of(a.values())
+        else:
+            yield None
 
 
 def common_shape(shapes):

@@ -195,6 +195,8 @@ class Program(Step):
     def __str__(self) -> str:
         return self.text()
 
+    __repr__ = __str__
+
     def png(self, path: Any = None, **options: Any) -> Any:
         """The whole algorithm as a picture."""
         return read("program_png", self, path, **options)

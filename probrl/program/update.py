@@ -41,6 +41,9 @@ class Update:
         self.sources = sources_of(program.columns.values())
         self.iteration = 0
 
+    def __repr__(self) -> str:
+        return f"Update(backend={self.backend!r}, iteration={self.iteration})"
+
     @property
     def progress(self) -> float:
         """The fraction of training done."""
