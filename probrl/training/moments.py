@@ -20,6 +20,10 @@ from probrl.objectives.normalized import SMALL, normalized
 from probrl.training.in_numpy import translated
 from probrl.training.plain import Array
 
+# Moments of no more observations are not used while they change at every step: the first ones hardly differ, and divided by
+# their deviation they say nothing. HalfCheetah reached returns of 1,700 with them from the first step on, and 4,000 so.
+ENOUGH = 2048
+
 
 class Moments:
     """Mean and variance of all numbers so far, in float64; those of some rows are merged in at once.
@@ -101,7 +105,7 @@ class Entry:
         return taking if self._watched else lambda observation: apply(o=observation, mean=mean, width=width)[0]
 
     def watch(self) -> None:
-        """From here on moments follow what is seen step by step, if they know nothing yet."""
+        """From here on moments follow what is seen step by step, if they know nothing yet; few are not used."""
         self._steps, self._watched = [], not self.moments.count
 
     def rest(self, whole: bool) -> None:
@@ -140,8 +144,10 @@ class Entry:
         return result
 
     def _values(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        (width,) = self._width(variance=self.moments.variance)
-        return self.moments.mean.to(device, torch.float32), width.to(device, torch.float32)
+        few = self._watched and self.moments.count <= ENOUGH
+        moments = Moments(tuple(self.moments.mean.shape)) if few else self.moments
+        (width,) = self._width(variance=moments.variance)
+        return moments.mean.to(device, torch.float32), width.to(device, torch.float32)
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes over moments that were saved."""

@@ -20,7 +20,7 @@ from probrl.expr.operators import constant
 from probrl.graph.function import Function
 from probrl.nested import each, parts
 from probrl.objectives.normalized import running_return, scaled
-from probrl.training.moments import Entry, Moments
+from probrl.training.moments import ENOUGH, Entry, Moments
 
 TIME = Axis("time", mask="valid")
 
@@ -32,9 +32,9 @@ class Normalization:
               r = \mathrm{clip}\Big(\frac{r_{env}}{\sqrt{v_G + 10^{-8}}}, -10, 10\Big)
 
     m and v are the mean and variance of every observation before this rollout, and stay as they are during it. The first
-    rollout has none before it: there they are of every observation up to this step. Left as they were, observations would
-    change their scale under a policy that has just learned from a whole rollout of others (BipedalWalker with 65,536 steps
-    per rollout needed five updates to recover). v_G is the variance of the discounted sum of rewards so far in each
+    rollout has none before it: there observations are left as they are until 2,048 of them have been seen, and then m and v
+    are of every one up to this step. Else a policy would learn from a whole long rollout of others than it will see
+    (BipedalWalker with 65,536 steps per rollout needed five updates to recover). v_G is the variance of the discounted sum of rewards so far in each
     episode, this rollout's included. Pictures and whole numbers that name classes are left alone; of a dict, each entry
     has moments of its own.
 
@@ -82,11 +82,8 @@ class Normalization:
     @property
     def words(self) -> list[str]:
         """What the means and variances in the formulas are of."""
-        seen = (
-            ["with mean and var of every o before this rollout, in the first one up to this step"]
-            if self.entries
-            else []
-        )
+        first = f"in the first one up to this step, once they are more than {ENOUGH}"
+        seen = [f"with mean and var of every o before this rollout, {first}"] if self.entries else []
         return [
             *seen,
             *(

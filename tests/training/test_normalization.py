@@ -9,7 +9,7 @@ import torch
 import probrl as pr
 from probrl.envs import Choices, Entries, Observation
 from probrl.errors import DataError
-from probrl.training import OnPolicyTrainer
+from probrl.training import OnPolicyTrainer, moments
 from probrl.training.moments import Moments
 from probrl.training.normalization import Normalization
 from tests.envs.known import Clock
@@ -131,22 +131,24 @@ def test_the_policy_acts_on_what_the_program_reads():
     torch.testing.assert_close(agent.actor.log_prob(flat), columns["a_log_prob"].flatten(), atol=1e-5, rtol=1e-5)
 
 
-def standing(rows):
-    """What stands at every step of rows (N, T, n), if all rows up to it are counted."""
+def standing(rows, enough):
+    """What stands at every step of rows (N, T, n), if all rows up to it are counted and are enough."""
     seen = [rows[:, : t + 1].reshape(-1, rows.shape[-1]) for t in range(rows.shape[1])]
-    means, widths = (np.stack(x) for x in zip(*((o.mean(0), np.sqrt(o.var(0) + 1e-8)) for o in seen), strict=True))
+    means = np.stack([o.mean(0) if len(o) > enough else np.zeros(o.shape[1]) for o in seen])
+    widths = np.stack([np.sqrt(o.var(0) + 1e-8) if len(o) > enough else np.ones(o.shape[1]) for o in seen])
     return lambda o: np.clip((o - means) / widths, -10, 10)
 
 
 @pytest.mark.parametrize("hidden", [(8,), (600, 600)], ids=["in numpy", "in torch"])
-def test_in_the_first_rollout_moments_follow_the_steps(hidden):
+def test_in_the_first_rollout_moments_follow_the_steps(hidden, monkeypatch):
+    monkeypatch.setattr(moments, "ENOUGH", 12)
     agent = pr.PPO("CartPole-v1", norm_obs=True, hidden=hidden, **SMALL)
     collector, normalization = OnPolicyTrainer(None, agent).collector, agent.normalization
     with normalization.watching():
         raw = {k: v.clone() for k, v in collector.collect().columns().items()}
     agent.predict(np.full(4, 1e3))  # not of the rollout: nothing follows it
     columns = normalization.rollout(raw)
-    by_then = standing(raw["s"].double().numpy())
+    by_then = standing(raw["s"].double().numpy(), 12)
     for name in ("s", "s_next"):
         np.testing.assert_allclose(columns[name].numpy(), by_then(raw[name].double().numpy()), rtol=1e-3, atol=1e-3)
     flat = {name: columns[name].flatten(0, 1) for name in ("s", "a")}
