@@ -129,6 +129,8 @@ class Expr(hints.Refused):
             )
         if name.startswith("_") or name in ("type", *self.fields):  # while the node is being made
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if hasattr(type(self), name):  # a property that failed: its own error says why
+            return object.__getattribute__(self, name)
         raise AttributeError(hints.method(show(self), name, _op()))
 
     # --- arithmetic: the author's order is kept ----------------------------------------------------------------
