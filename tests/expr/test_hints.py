@@ -36,3 +36,10 @@ def test_what_is_missing_says_what_to_write(asked, said):
 def test_a_distribution_still_misses_what_any_module_misses():
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = pi.nothing
+
+
+def test_a_property_that_fails_says_why(monkeypatch):
+    x = pr.symbols("x")
+    monkeypatch.setattr(type(x), "broken", property(lambda self: self.missing_inside), raising=False)
+    with pytest.raises(AttributeError, match="missing_inside"):
+        _ = x.broken
