@@ -1,6 +1,7 @@
 """Environments go on from their state bit for bit, or say that they cannot."""
 
 import io
+import re
 from functools import partial
 
 import gymnasium
@@ -114,16 +115,26 @@ def test_dicts_in_dicts_are_played_again():
     assert (state["kind"], alike) == ("replay", True) and ended >= 20
 
 
+def left(env):
+    """Environments whose episodes go another way when they are played again, and what they had come to."""
+    for _ in range(20):  # a draw from anywhere may end all episodes with the last step, and then none is under way
+        first = make(env, 2)
+        first.reset(seed=0)
+        play(first, 30, np.random.default_rng(0))
+        state = first.state()
+        assert state["kind"] == "replay"
+        second = make(env, 2)
+        try:
+            second.set_state(stored(state))
+        except EnvironmentError as error:
+            return first, second, str(error)
+    raise AssertionError("it went on twenty times")
+
+
 @pytest.mark.parametrize("env", [Remembering, FromAnywhere])
 def test_an_episode_that_goes_another_way_is_refused_and_new_ones_begin(env):
-    first = make(env, 2)
-    first.reset(seed=0)
-    play(first, 30, np.random.default_rng(0))
-    state = first.state()
-    assert state["kind"] == "replay"
-    second = make(env, 2)
-    with pytest.raises(EnvironmentError, match=r"^\w+ cannot go on: copy \d: its episode, .* went another way$"):
-        second.set_state(stored(state))
+    first, second, said = left(env)
+    assert re.search(r"^\w+ cannot go on: copy \d: its episode, .* went another way$", said)
     assert not second.started and second.episodes.finished == first.episodes.finished
     second.reset(seed=1)
     play(second, 3, np.random.default_rng(0))
