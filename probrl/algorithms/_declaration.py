@@ -40,11 +40,16 @@ class Declaration:
         return replace(self, loss=loss, learned=tuple(dict.fromkeys(self._scalars(loss))))
 
     def _scalars(self, loss: Any) -> Iterator[n.State]:
-        parts = [part for part in (self.encoder, self.actor, self.critic) if isinstance(part, nn.Module)]
-        known = {id(p) for part in parts for p in part.parameters()}
+        known = {id(p) for part in self.moving if isinstance(part, nn.Module) for p in part.parameters()}
         for node in walk(loss, through=differentiable) if isinstance(loss, Expr) else ():
             if isinstance(node, n.State) and node.cell.kind == "parameter" and id(tensor_of(node.cell)) not in known:
                 yield node
+
+    @property
+    def moving(self) -> list[Any]:
+        """What the loss moves: the parts that there are, and what it learns besides."""
+        parts = (self.encoder, self.actor, self.critic)
+        return [*(part for part in parts if part is not None), *self.learned]
 
     def with_program(self, program: Any) -> Declaration:
         """The same parts with their program."""

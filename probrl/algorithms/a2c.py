@@ -95,7 +95,6 @@ class A2C:
 
         rate = annealed(self.learning_rate, self.anneal_lr)
         rule = RMSprop(rate, alpha=self.rms_prop_alpha, eps=self.rms_prop_eps)
-        moving = [pi, V, *declared.learned] if f is None else [f, pi, V, *declared.learned]
-        update = Minimize(declared.loss, wrt=moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
+        update = Minimize(declared.loss, wrt=declared.moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
         diagnostics = Report(entropy=mean(entropy), explained_variance=explained_variance(R, V(x)))
         return declared.with_program(Program(update, diagnostics))

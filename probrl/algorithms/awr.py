@@ -102,8 +102,7 @@ class AWR:
             declared = declared.with_loss(loss(declared))
 
         rule = Adam(annealed(self.learning_rate, self.anneal_lr), eps=1e-5)
-        moving = [pi, V, *declared.learned] if f is None else [f, pi, V, *declared.learned]
-        update = Minimize(declared.loss, wrt=moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
+        update = Minimize(declared.loss, wrt=declared.moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
         diagnostics = Report(
             entropy=mean(entropy),
             approx_kl=approx_kl((pi(x).log_prob(a) - pi.behavior(x).log_prob(a)).named("log_ratio")),

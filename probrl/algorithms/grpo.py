@@ -111,7 +111,7 @@ class GRPO:
             declared = declared.with_loss(loss(declared))
 
         rule = Adam(annealed(self.learning_rate, self.anneal_lr), eps=1e-5)
-        update = Minimize(declared.loss, wrt=[pi, *declared.learned], optimizer=rule, max_grad_norm=self.max_grad_norm)
+        update = Minimize(declared.loss, wrt=declared.moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
         moved = approx_kl(log_ratio)
         diagnostics = Report(entropy=mean(entropy), approx_kl=moved, clip_fraction=clip_fraction(ratio, eps))
         rows = self.num_envs * self.num_steps // self.num_minibatches

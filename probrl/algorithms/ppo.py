@@ -117,8 +117,7 @@ class PPO:
 
         moved = approx_kl(log_ratio)
         rule = Adam(annealed(self.learning_rate, self.anneal_lr), eps=1e-5)
-        moving = [pi, V, *declared.learned] if f is None else [f, pi, V, *declared.learned]
-        update = Minimize(declared.loss, wrt=moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
+        update = Minimize(declared.loss, wrt=declared.moving, optimizer=rule, max_grad_norm=self.max_grad_norm)
         diagnostics = Report(
             entropy=mean(entropy),
             approx_kl=moved,

@@ -11,6 +11,12 @@ from probrl.expr.axes import Axis, index_axis
 from probrl.expr.base import Expr, show
 from probrl.expr.operators import lift
 
+ASKED = ("log_prob", "prob", "entropy", "mean", "variance", "kl", "draw")
+INSTEAD = {  # of what torch's distributions have
+    "sample": "draw()", "rsample": "draw()", "log_probs": "log_prob(x)", "pdf": "prob(x)",
+    "stddev": "variance() ** 0.5", "std": "variance() ** 0.5",
+}  # fmt: skip
+
 
 class Applied:
     """A distribution at given conditions, ``pi(s)``: asked for densities, moments, divergences and draws.
@@ -36,14 +42,11 @@ class Applied:
         raise ExpressionError(f"{self!r} has its conditions already; a value goes into .log_prob(x) or .prob(x)")
 
     def __getattr__(self, name: str) -> Any:
-        instead = {"sample": "draw()", "rsample": "draw()", "log_probs": "log_prob(x)", "pdf": "prob(x)", "cdf": "draw()",
-                   "stddev": "variance() ** 0.5", "std": "variance() ** 0.5"}.get(name)  # fmt: skip
-        what = (
-            f"; write .{instead}"
-            if instead
-            else "; it can be asked for log_prob, prob, entropy, mean, variance, kl, draw"
-        )
-        raise AttributeError(f"{self!r} is a formula's distribution and has no .{name}{what}")
+        if name.startswith("_") or hasattr(type(self), name):  # while it is copied, or a property that failed
+            return object.__getattribute__(self, name)
+        instead = INSTEAD.get(name)
+        what = f"write .{instead}" if instead else f"it can be asked for {', '.join(ASKED)}"
+        raise AttributeError(f"{self!r} is a formula's distribution and has no .{name}; {what}")
 
     @property
     def parameters(self) -> dict[str, Expr]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 import probrl as pr
@@ -43,3 +45,8 @@ def test_a_property_that_fails_says_why(monkeypatch):
     monkeypatch.setattr(type(x), "broken", property(lambda self: self.missing_inside), raising=False)
     with pytest.raises(AttributeError, match="missing_inside"):
         _ = x.broken
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_an_applied_distribution_is_copied(copied):
+    assert repr(copied(pi(s))) == repr(pi(s))
