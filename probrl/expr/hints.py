@@ -24,7 +24,6 @@ _INSTEAD = {
     "square": "x ** 2",
     "pow": "x ** y",
     "norm": "pr.sqrt(pr.sqnorm(x))",
-    "var": "pr.std(x) ** 2",
     "matmul": "pr.dot(x, y)",
     "cat": "pr.concatenate(x, y)",
     "concatenate": "pr.concatenate(x, y)",
