@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from probrl.errors import DataError
+from probrl.errors import DataError, ExpressionError
 from probrl.networks.timed import TimedNetwork
 
 Shapes = dict[str, tuple[int, ...]]
@@ -28,11 +29,13 @@ class Conditioned(nn.Module):
         number comes in the type of the weights, whatever type the columns have.
 
     Errors:
-        DataError for conditions of different lengths, and for an output that is not shaped like x_t.
+        ExpressionError for a network that is not called so; DataError for conditions of different lengths, and for an output
+        that is not shaped like x_t.
     """
 
     def __init__(self, network: nn.Module, conditions: tuple[str, ...], shapes: Shapes):
         super().__init__()
+        refuse_other_arguments(network)
         self.network, self.conditions, self.shapes = network, conditions, dict(shapes)
 
     def forward(self, x: Tensor, t: Tensor, *others: Any) -> Any:
@@ -91,6 +94,8 @@ class Paired(Conditioned):
         self, network: nn.Module, conditions: tuple[str, ...], shapes: Shapes, second: nn.Module | None = None
     ):
         super().__init__(network, conditions, shapes)
+        if second is not None:
+            refuse_other_arguments(second)
         self.second = second
 
     def answer(self, x: Tensor, t: Tensor, condition: Any) -> Any:
@@ -122,6 +127,26 @@ class Spanned(Conditioned):
         elif not isinstance(condition, Mapping):
             condition = {self.conditions[0]: condition}
         return super().answer(x, last, {**condition, "r": first})
+
+
+def refuse_other_arguments(network: nn.Module) -> None:
+    """Refuses a network that cannot be called as ``net(x_t, t, condition)``.
+
+    Errors:
+        ExpressionError naming the network and what its forward takes.
+    """
+    try:
+        takes = signature(network.forward)
+    except (TypeError, ValueError):
+        return  # compiled code that does not say
+    try:
+        takes.bind("x_t", "t", "condition")
+    except TypeError:
+        raise ExpressionError(
+            f"the network {type(network).__name__} takes {takes}: a generative model calls its network as "
+            "net(x_t, t, condition), where condition is None without one. Write a torch module whose forward takes these "
+            "three, or take one of pr.networks, such as pr.networks.TimeMLP"
+        ) from None
 
 
 def typed(network: nn.Module, *given: Any) -> tuple[Any, ...]:

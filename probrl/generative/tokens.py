@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from probrl.errors import DataError
-from probrl.generative.conditioned import kept, typed
+from probrl.generative.conditioned import kept, refuse_other_arguments, typed
 
 
 class Tokens(nn.Module):
@@ -24,6 +24,7 @@ class Tokens(nn.Module):
 
     def __init__(self, network: nn.Module, conditions: tuple[str, ...], shape: tuple[int, ...], classes: int):
         super().__init__()
+        refuse_other_arguments(network)
         self.network, self.conditions, self.shape, self.classes = network, conditions, shape, classes
 
     def forward(self, x: Tensor, t: Tensor, *others: Any) -> Tensor:

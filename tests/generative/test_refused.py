@@ -223,3 +223,12 @@ def test_the_shape_that_is_needed_is_said_where_a_network_gives_another():
     mu = pr.Diffusion("x", TimeMLP(4, hidden=(8,)), event_shape=(2,))
     with pytest.raises(DataError, match="shape"):
         mu.sample(n=3)
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"EnergyGuided"}))  # which takes a model
+@pytest.mark.parametrize(
+    "network", [torch.nn.Linear(3, 3), torch.nn.Sequential(torch.nn.Linear(3, 3))], ids=["one", "stack"]
+)
+def test_a_network_of_other_arguments_is_refused_where_it_is_declared(family, network):
+    with pytest.raises(ExpressionError, match=rf"{type(network).__name__} takes .*net\(x_t, t, condition\)"):
+        FAMILIES[family]("a | s", network, event_shape=(3,), **({"classes": 4} if family == "DiscreteFlow" else {}))
