@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: several test processes share the cores
@@ -11,6 +12,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import pytest
 
 from tests import formulas
+
+# What a shell starts in the background ignores ctrl-C, and so do all its children; here it is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Judge = Callable[[Sequence[str]], list[str]]
 

@@ -64,7 +64,6 @@ class Descent:
         self.moved: list[list[bool]] | None = None
         self.lone = len(self.goals) == 1 and len(self.goals[0].groups) == 1
         self._eagerly: Any = None
-        self._gradients: list[Any] = []
 
     # --- shared by both drivers --------------------------------------------------------------------------------
     def limit(self, i: int, values: Mapping[str, Any]) -> Any:
@@ -97,9 +96,7 @@ class Descent:
             self._eagerly = in_two(self.function.module, len(self.goals))
         results = self._eagerly(**self.function.networks(), **bound)
         values = dict(zip(self.names, results, strict=True))
-        # The last gradients stay until these need the room, as with torch.optim: given back with all else at once, their
-        # pages go to the system, and hundreds of them were asked for anew at each step, a twentieth of its time.
-        self._gradients = gradients = []
+        gradients: list[Any] = []
         last = len(self.goals) - 1
         for i, goal in enumerate(self.goals):
             parameters = [p for group in goal.groups for p in group.parameters]

@@ -18,6 +18,7 @@ from probrl.expr.traversal import everything, walk
 from probrl.graph.batch import Columns, are_times, entries, has_ends, masks_of_next, times_in, without_idle_rows
 from probrl.graph.cells import tensor_of
 from probrl.graph.lowering import Lowering, Value
+from probrl.graph.memory import keep_what_is_freed
 from probrl.graph.misfit import explained
 from probrl.graph.noise import draw
 from probrl.graph.roles import callable_of
@@ -36,6 +37,7 @@ class Function:
     """
 
     def __init__(self, outputs: Mapping[str, Expr], flat: bool = False):
+        keep_what_is_freed()
         self.roots = dict(zip(outputs, settle(*outputs.values()), strict=True))
         self.flat = flat
         lowering = Lowering(flat)
