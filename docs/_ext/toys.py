@@ -37,8 +37,7 @@ def table(kept: dict[str, Any]) -> str:
 def said(kept: dict[str, Any]) -> str:
     """What the numbers are."""
     worked = [row["processor"] for row in kept["rows"]]
-    found = SAID.format(seeds=len({row["seed"] for row in kept["rows"]}), least=min(worked), most=max(worked))
-    return f"{found} {kept['said']}" if "said" in kept else found
+    return SAID.format(seeds=len({row["seed"] for row in kept["rows"]}), least=min(worked), most=max(worked))
 
 
 class Toys(Made):
