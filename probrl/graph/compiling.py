@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from functools import cache
 from types import FunctionType, MethodType
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from probrl.graph import rewriting
 
@@ -28,16 +29,23 @@ def own_code(method: Any, name: str = "update") -> Any:
 
 def compiled(function: Any, name: str, backend: str = "inductor") -> Any:
     """A function compiled whole; for a CPU its graph is rewritten first, see :mod:`probrl.graph.rewriting`."""
+    own = kernels if backend == "inductor" else backend
     options: dict[str, Any] = {"guard_filter_fn": kept_guards}
-    if backend == "inductor":
-        options |= _kernels()
-    return torch.compile(own_code(function, name), fullgraph=True, backend=backend, options=options)
+    return torch.compile(own_code(function, name), fullgraph=True, backend=own, options=options)
+
+
+def kernels(graph: fx.GraphModule, inputs: Sequence[Any]) -> Any:
+    """What inductor makes of a graph; on a CPU, kernels are called from C++, where Python took a fifth of a small update."""
+    from torch._inductor.compile_fx import compile_fx  # importing it costs seconds
+
+    on_cpu = all(x.device.type == "cpu" for x in inputs if isinstance(x, Tensor))
+    return compile_fx(graph, inputs, config_patches={**_patches(), "cpp_wrapper": on_cpu})
 
 
 @cache
-def _kernels() -> dict[str, Any]:
+def _patches() -> dict[str, Any]:
     """How kernels are made: what guards look at is not looked at again, argument by argument, in the code itself."""
-    from torch._inductor import config, custom_graph_pass  # importing them costs seconds
+    from torch._inductor import config, custom_graph_pass
 
     class Rewriting(custom_graph_pass.CustomGraphPass):
         def __call__(self, graph: fx.Graph) -> None:
