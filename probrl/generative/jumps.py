@@ -22,6 +22,12 @@ class Jumps(Solver):
 
     Source:
         Song, Dhariwal, Chen and Sutskever 2023, "Consistency models", algorithm 1.
+
+    Example:
+        >>> import probrl as pr
+        >>> model = pr.ConsistencyModel("x", pr.networks.TimeMLP(2))
+        >>> model.sample(n=4, solver=Jumps(steps=2))["x"].shape
+        torch.Size([4, 2])
     """
 
     steps: int = 1
@@ -44,11 +50,20 @@ class Jumps(Solver):
 
 @dataclass(frozen=True)
 class Averages(Solver):
-    """x_r = x_t - (t - r) u(x_t, r, t) by an average velocity: exact for steps of any length. Source: Geng et al. 2025.
+    """x_r = x_t - (t - r) u(x_t, r, t) by an average velocity: exact for steps of any length.
 
     Args:
         steps: how many; each is one call of the network.
         grid: see :class:`Solver`.
+
+    Source:
+        Geng et al. 2025, "Mean flows for one-step generative modeling".
+
+    Example:
+        >>> import probrl as pr
+        >>> model = pr.MeanFlow("x", pr.networks.TimeMLP(2, condition=1))
+        >>> model.sample(n=4, solver=Averages(steps=1))["x"].shape
+        torch.Size([4, 2])
     """
 
     steps: int = 1

@@ -19,6 +19,12 @@ class CNN(nn.Module):
 
     Shapes:
         ``(..., *shape)`` to ``(..., out)``. Bytes are divided by 255 here, on the device; reals are taken as they are.
+
+    Example:
+        >>> import torch
+        >>> network = cnn((3, 64, 64), 128, 6)
+        >>> network(torch.zeros(5, 3, 64, 64, dtype=torch.uint8)).shape
+        torch.Size([5, 6])
     """
 
     def __init__(self, shape: tuple[int, ...], head: nn.Module, first: bool) -> None:

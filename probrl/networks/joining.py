@@ -11,7 +11,12 @@ from probrl.errors import DataError
 
 
 class Flat(nn.Module):
-    """An array of any shape as a vector: ``(..., *shape)`` to ``(..., n)``."""
+    """An array of any shape as a vector: ``(..., *shape)`` to ``(..., n)``.
+
+    Example:
+        >>> Flat((2, 3))(torch.zeros(5, 2, 3)).shape
+        torch.Size([5, 6])
+    """
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -32,6 +37,10 @@ class OneHot(nn.Module):
 
     Shapes:
         ``(..., *shape)`` to ``(..., sum(sizes))``.
+
+    Example:
+        >>> OneHot([3, 2], shape=(2,))(torch.tensor([[1, 0]]))
+        tensor([[0., 1., 0., 1., 0.]])
     """
 
     classes: Tensor
@@ -62,6 +71,11 @@ class Joined(nn.Module):
 
     Errors:
         DataError when an entry is missing.
+
+    Example:
+        >>> network = Joined({"goal": OneHot([4]), "camera": Flat((2, 2))})
+        >>> network({"goal": torch.tensor([0, 3]), "camera": torch.zeros(2, 2, 2)}).shape
+        torch.Size([2, 8])
     """
 
     def __init__(self, entries: Mapping[str, nn.Module]) -> None:
@@ -77,7 +91,12 @@ class Joined(nn.Module):
 
 
 class Chain(nn.Sequential):
-    """Networks applied one after the other; the first may take anything: an array, whole numbers, a dict."""
+    """Networks applied one after the other; the first may take anything: an array, whole numbers, a dict.
+
+    Example:
+        >>> Chain(Flat((2, 3)), nn.Linear(6, 4))(torch.zeros(5, 2, 3)).shape
+        torch.Size([5, 4])
+    """
 
     @property
     def out_features(self) -> int:

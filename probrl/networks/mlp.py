@@ -19,6 +19,10 @@ class MLP(nn.Sequential):
     Shapes:
         Inputs ``(..., d_1), (..., d_2), ...`` give ``(..., out)``; a scalar per row, ``(...)``, counts as ``(..., 1)``.
         A last size of 1 stays: the output is ``(..., 1)``.
+
+    Example:
+        >>> mlp(4 + 2, 64, 1)(torch.zeros(5, 4), torch.zeros(5, 2)).shape  # a critic of states and actions
+        torch.Size([5, 1])
     """
 
     def forward(self, *inputs: Tensor) -> Tensor:

@@ -83,6 +83,10 @@ class FourierTime(TimeEncoder):
 
     Source:
         Tancik et al., "Fourier features let networks learn high frequency functions", 2020; Song et al., 2021.
+
+    Example:
+        >>> FourierTime(32)(torch.rand(5)).shape
+        torch.Size([5, 32])
     """
 
     def __init__(self, size: int = 64, scale: float = 16.0, generator: torch.Generator | None = None):
@@ -103,6 +107,10 @@ class LearnedTime(TimeEncoder):
 
     Source:
         Li et al., "Learnable Fourier features for multi-dimensional spatial positional encoding", 2021, as in IDQL.
+
+    Example:
+        >>> LearnedTime(32).frequencies.requires_grad  # a parameter
+        True
     """
 
     def __init__(self, size: int = 64, scale: float = 1.0):

@@ -43,6 +43,13 @@ def animate(
 
     Errors:
         DataError for other events, other endings of the path, or NaN; MissingExtraError without matplotlib.
+
+    Example:
+        >>> import tempfile
+        >>> ways = torch.linspace(1, 0, 3)[:, None, None] * torch.randn(1, 50, 2)  # 50 points, two steps towards 0
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     animate(ways, f"{folder}/flow.gif").name
+        'flow.gif'
     """
     target = Path(path)
     if target.suffix.lower() != ".gif":

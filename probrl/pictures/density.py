@@ -39,6 +39,12 @@ def draw_density(
     Errors:
         DataError for data of more than two coordinates, values that do not fit, or no window; MissingExtraError without
         matplotlib.
+
+    Example:
+        >>> normal = torch.distributions.Normal(0.0, 1.0)
+        >>> figure = draw_density(lambda x: normal.log_prob(x).sum(1), window=(-3, 3))
+        >>> figure.axes[0].get_title()
+        'density'
     """
     known = None if data is None else flat("data", data)
     if known is not None and known.shape[1] > 2:

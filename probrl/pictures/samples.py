@@ -39,6 +39,11 @@ def draw_samples(
 
     Errors:
         DataError when there is no point, one is not finite, or events differ; MissingExtraError without matplotlib.
+
+    Example:
+        >>> figure = draw_samples(torch.randn(100, 2), data=torch.randn(100, 2))
+        >>> [axes.get_title() for axes in figure.axes]
+        ['data', 'samples']
     """
     if data is not None and data.shape[1:] != samples.shape[1:]:
         raise DataError(

@@ -36,6 +36,11 @@ def draw_trajectories(
 
     Errors:
         DataError for events of more than two coordinates, no step, or NaN; MissingExtraError without matplotlib.
+
+    Example:
+        >>> figure = draw_trajectories(torch.linspace(1, 0, 5)[:, None, None] * torch.randn(1, 50, 2))
+        >>> figure.axes[0].get_title()
+        'from noise to data'
     """
     ways = paths_of(trajectory)[:, :lines]
     known = None if data is None else flat("data", data)

@@ -29,6 +29,13 @@ class Adaptive(Solver):
 
     Source:
         Dormand and Prince 1980; Chen et al. 2018, "Neural ordinary differential equations".
+
+    Example:
+        >>> import torch
+        >>> import probrl as pr
+        >>> flow = pr.Flow("x", lambda x, t: -x, event_shape=1)  # from 1 at t = 1, x' = -x leads to e at t = 0
+        >>> flow.sample(n=1, start=torch.ones(1, 1), solver=Adaptive())["x"].item()
+        2.7182...
     """
 
     method: str = "dopri5"

@@ -24,6 +24,11 @@ class Solver:
 
     Errors:
         DataError for a number of steps below 1, or a grid that is none.
+
+    Example:
+        >>> import probrl as pr
+        >>> pr.solvers.Heun(steps=4, grid="quadratic").times(pr.paths.Linear())
+        array([1.    , 0.5625, 0.25  , 0.0625, 0.    ])
     """
 
     steps: int = 10
@@ -94,6 +99,10 @@ def own_times(times: Any) -> Array:
 
     Errors:
         DataError unless it is a strictly monotone sequence of at least two times in [0, 1].
+
+    Example:
+        >>> own_times([1, 0.5, 0])
+        array([1. , 0.5, 0. ])
     """
     try:
         found = np.asarray([float(x) for x in times], dtype=np.float64)

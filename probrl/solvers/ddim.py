@@ -30,6 +30,13 @@ class DDIM(Solver):
 
     Source:
         Song, Meng and Ermon 2021, "Denoising diffusion implicit models", equations 12 and 16; for any path.
+
+    Example:
+        >>> import torch
+        >>> import probrl as pr
+        >>> model = pr.Diffusion("x", lambda x, t: 0 * x + 3, event_shape=1, predicts="data")  # all data are at 3
+        >>> model.sample(n=2, solver=DDIM(steps=1))["x"].squeeze(1)
+        tensor([3., 3.])
     """
 
     eta: float = 0.0
@@ -63,5 +70,13 @@ class DDIM(Solver):
 
 
 def ancestral(steps: int = 10, **options: Any) -> DDIM:
-    """Ancestral sampling: :class:`DDIM` with eta = 1. Source: Ho, Jain and Abbeel 2020, equation 7."""
+    """Ancestral sampling: :class:`DDIM` with eta = 1.
+
+    Source:
+        Ho, Jain and Abbeel 2020, equation 7.
+
+    Example:
+        >>> ancestral(steps=20).said
+        'DDIM 20, eta 1.0'
+    """
     return DDIM(steps, eta=1.0, **options)

@@ -35,6 +35,13 @@ class DPM(Solver):
     Source:
         Lu et al. 2022, "DPM-Solver", algorithms 1 and 2; Lu et al. 2022, "DPM-Solver++", algorithms 1 and 2 and
         appendix A.
+
+    Example:
+        >>> import torch
+        >>> import probrl as pr
+        >>> model = pr.Diffusion("x", lambda x, t: 0 * x + 3, event_shape=1, predicts="data")  # all data are at 3
+        >>> model.sample(n=2, solver=DPM(steps=5))["x"].squeeze(1)
+        tensor([3., 3.])
     """
 
     degree: int = 2

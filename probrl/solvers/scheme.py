@@ -19,7 +19,13 @@ Pick = Callable[[Array], Any]  # the number of one step, or a formula that looks
 
 
 def of_step(step: int) -> Pick:
-    """Picks the numbers of one step."""
+    """Picks the numbers of one step.
+
+    Example:
+        >>> import numpy as np
+        >>> of_step(1)(np.array([0.5, 0.25]))
+        0.25
+    """
     return lambda numbers: float(numbers[step])
 
 
@@ -52,6 +58,12 @@ class Scheme:
         scale: ``(K,)``, of the noise that is added, or None.
         churn: ``(K,)``, g'^2 / (2 sigma) at each stage's time, by which the noise goes into the drift; or None.
         widening: the variance that the start has besides its own.
+
+    Example:
+        >>> import probrl as pr
+        >>> path, heun = pr.paths.Linear(), pr.solvers.Heun(steps=2)
+        >>> heun.scheme(path, heun.times(path)).final.predictions  # weights of the velocities at both ends, by step
+        (array([-0.25, -0.25]), array([-0.25, -0.25]))
     """
 
     times: Array
@@ -93,6 +105,12 @@ def advance(scheme: Scheme, pick: Pick, x: Any, field: Callable[[int, Any], Any]
         x: the state: a tensor or a formula.
         field: the target at a point, by stage.
         past: the first predictions of earlier steps, the newest first.
+
+    Example:
+        >>> import probrl as pr
+        >>> path, euler = pr.paths.Linear(), pr.solvers.Euler(steps=2)
+        >>> advance(euler.scheme(path, euler.times(path)), of_step(0), 1.0, lambda stage, x: -x).mean
+        1.5
     """
     points, predictions = [x], [field(0, x)]
     for i, row in enumerate(scheme.points, start=1):
@@ -118,6 +136,13 @@ def solve(
         field: the target at a point, by step and stage.
         noise: by step and mean, standard normal noise of the state's shape; asked only where the scale is not 0.
         begun: by step and state, the state that the step goes on with, such as the same under a letter.
+
+    Example:
+        >>> import probrl as pr
+        >>> path, euler = pr.paths.Linear(), pr.solvers.Euler(steps=2)
+        >>> steps = solve(euler.scheme(path, euler.times(path)), 1.0, lambda k, stage, x: -x, noise=None)
+        >>> [x for x, _ in steps]
+        [1.5, 2.25]
     """
     past: list[Any] = []
     for k in range(scheme.steps):

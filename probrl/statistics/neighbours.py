@@ -12,7 +12,13 @@ from probrl.statistics.points import points
 
 
 class Neighbours(NamedTuple):
-    """Density: about 1 when the samples resemble the data, less if they lie off it. Coverage: the fraction of the data with samples nearby."""
+    """Density: about 1 when the samples resemble the data, less if they lie off it. Coverage: the fraction of the data with samples nearby.
+
+    Example:
+        >>> import torch
+        >>> Neighbours(density=torch.tensor(0.9), coverage=torch.tensor(0.5)).coverage
+        tensor(0.5000)
+    """
 
     density: Tensor
     coverage: Tensor

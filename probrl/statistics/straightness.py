@@ -53,6 +53,11 @@ def velocity_deviation(trajectory: Tensor, times: Tensor) -> Tensor:
     Source:
         The straightness of Liu, Gong, Liu, "Flow straight and fast: learning to generate and transfer data with rectified
         flow", 2023.
+
+    Example:
+        >>> corner = torch.tensor([[[0.0, 0.0]], [[1.0, 0.0]], [[1.0, 1.0]]])  # one point, right and then up
+        >>> velocity_deviation(corner, torch.tensor([0.0, 0.5, 1.0]))
+        tensor(2.)
     """
     x = _steps(trajectory)
     if times.shape != (len(x),):

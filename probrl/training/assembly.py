@@ -55,7 +55,8 @@ def agent_of(algorithm: type[Any]) -> Callable[..., Agent]:
     build.__signature__ = inspect.Signature([first, *named])  # type: ignore[attr-defined]
     build.__name__ = build.__qualname__ = algorithm.__name__
     build.__doc__ = (
-        f"{inspect.getdoc(algorithm)}\n\nReturns an :class:`Agent` for the environment; every field is an option."
+        f"{inspect.getdoc(algorithm)}\n\nReturns an :class:`Agent` for the environment; every field is an option.\n\n"
+        f'Example:\n    >>> agent = pr.{algorithm.__name__}("CartPole-v1").learn(100_000)'
     )
     return build
 

@@ -36,6 +36,10 @@ class Recipe:
 
     Errors:
         DataError naming what is unknown, with the nearest known one.
+
+    Example:
+        >>> Recipe("flow", coupling="ot", hidden=(64, 64), solver="heun", steps_of_solver=20).coupling
+        'ot'
     """
 
     model: str = "flow"
