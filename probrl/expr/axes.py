@@ -18,6 +18,13 @@ class Axis:
         data: whether the axis belongs to the data (a column's) or is an index (a draw's, an ensemble's, an output's).
         source: the name of the data source whose rows run along the axis; None is the default source.
         open: whether only its name is known, so that it is whatever axis of that name it meets: that of ``pr.index("k")``.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> r = pr.symbols("r", axes=pr.Axis("time", mask="valid"))
+        >>> valid = torch.tensor([[True, True, False]])
+        >>> pr.mean(r)({"r": torch.tensor([[1.0, 3.0, 99.0]]), "valid": valid})
+        tensor(2.)
     """
 
     name: str

@@ -18,6 +18,15 @@ def grad(y: Any, x: Any) -> Expr:
 
     Errors:
         ExpressionError: when y is a vector, has lost its rows, or does not contain x.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> z = pr.symbols("z", rank=1)
+        >>> g = pr.grad(pr.sqnorm(z), z)
+        >>> print(g.text(legend=False))
+        ∇_z[‖z‖²]
+        >>> g({"z": torch.tensor([[3.0, 4.0]])})
+        tensor([[6., 8.]])
     """
     y, x = lift(y), lift(x)
     _occurs(y, x, "pr.grad")
@@ -31,6 +40,15 @@ def jvp(y: Any, tangents: Mapping[Any, Any]) -> Expr:
     Errors:
         ExpressionError: when a node does not occur in y, or when one named node depends on another and a node between
             them is not named.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> x, y = pr.symbols("x y")
+        >>> d = pr.jvp(x**2 * y, {x: 1, y: 0})
+        >>> print(d)
+        D[x² y](x ↦ 1, y ↦ 0)
+        >>> d({"x": torch.tensor([3.0]), "y": torch.tensor([2.0])})
+        tensor([12.])
     """
     y = lift(y)
     wrt, along = tuple(map(lift, tangents)), tuple(map(lift, tangents.values()))
@@ -97,6 +115,15 @@ def divergence(v: Any, x: Any, probes: int = 0) -> Expr:
         v: the vector field's value, an expression of rank 1.
         x: the node of rank 1 that it is a function of.
         probes: 0 for the exact trace, else the number of Rademacher probes.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> z = pr.symbols("z", rank=1)
+        >>> div = pr.divergence(3 * z, z)
+        >>> print(div.text(legend=False))
+        div(3 z, z)
+        >>> div({"z": torch.zeros(1, 2)})
+        tensor([6.])
     """
     v, x = lift(v), lift(x)
     if v.type.rank != 1 or x.type.rank != 1:

@@ -62,17 +62,42 @@ def to_axis(x: Expr, axis: str) -> Expr:
 
 
 def index(axis: str | Axis) -> Expr:
-    """0, 1, 2, ... along an axis."""
+    """0, 1, 2, ... along an axis.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> r = pr.symbols("r", axes="time")
+        >>> discounted = 0.5 ** pr.index("time") * r
+        >>> discounted({"r": torch.ones(1, 4)})
+        tensor([[1.0000, 0.5000, 0.2500, 0.1250]])
+    """
     return n.Range(axis if isinstance(axis, Axis) else Axis(axis, data=False, open=True), None)
 
 
 def stack(items: Iterable[Any], axis: str) -> Expr:
-    """Values stacked along a new index axis."""
+    """Values stacked along a new index axis.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> x, y = pr.symbols("x y")
+        >>> both = pr.stack([x, y], "k")
+        >>> print(both.max("k"))
+        max_k[stack_k(x, y)]
+        >>> both.max("k")({"x": torch.tensor([1.0, 4.0]), "y": torch.tensor([2.0, 3.0])})
+        tensor([2., 4.])
+    """
     return n.Join(tuple(lift(i) for i in items), index_axis(axis))
 
 
 def concatenate(*items: Any) -> Expr:
-    """Scalars and vectors concatenated into one vector."""
+    """Scalars and vectors concatenated into one vector.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> x, z = pr.symbols("x"), pr.symbols("z", rank=1)
+        >>> pr.concatenate(x, z)({"x": torch.tensor([1.0]), "z": torch.tensor([[2.0, 3.0]])})
+        tensor([[1., 2., 3.]])
+    """
     return n.Join(tuple(lift(i) for i in items), None)
 
 
@@ -82,7 +107,17 @@ def named(x: Expr, name: str, meaning: str = "") -> Expr:
 
 
 def stop_gradient(x: Any) -> Any:
-    """The same value without a gradient; for an applied distribution, the same one with its parameters held fixed."""
+    """The same value without a gradient; for an applied distribution, the same one with its parameters held fixed.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> x = pr.symbols("x")
+        >>> y = pr.stop_gradient(x) * x
+        >>> print(y)
+        sg[x] x
+        >>> pr.grad(y, x)({"x": torch.tensor([3.0])})
+        tensor([3.])
+    """
     if hasattr(x, "held"):
         return x.held()
     if isinstance(x, tuple):

@@ -83,7 +83,17 @@ def symbols(names: str, *, rank: int | None = None, axes: Any = (), data: str | 
 
 
 def constant(letter: str, value: float) -> Expr:
-    """A number that prints as its letter: ``pr.constant("gamma", 0.99)``."""
+    """A number that prints as its letter: ``pr.constant("gamma", 0.99)``.
+
+    Example:
+        >>> import probrl as pr
+        >>> r, V = pr.symbols("r V")
+        >>> gamma = pr.constant("gamma", 0.99)
+        >>> print(r + gamma * V)
+        r + γ V
+        where
+          γ = 0.99
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ExpressionError(
             f"pr.constant({letter!r}, ...) takes a Python number, not a {type(value).__name__}: write float(x)"

@@ -29,6 +29,17 @@ def noise(like: Any, n: int | None = None, axis: str | None = None, law: str = "
         n: with ``axis``, how many along a new index axis.
         axis: the name of that axis.
         law: "normal", "uniform" (on [0, 1)), "rademacher" or "gumbel".
+
+    Example:
+        >>> import probrl as pr
+        >>> x = pr.symbols("x")
+        >>> eps = pr.noise(like=x)
+        >>> print(x + 0.1 * eps)
+        x + 0.1 ε
+        where
+          ε ~ N(0, 1) like x
+        >>> pr.noise(like=x) == eps
+        False
     """
     if (n is None) != (axis is None):
         raise ExpressionError("pr.noise(like=x, n=..., axis=...): the number and the name of the new axis go together")

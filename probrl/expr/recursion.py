@@ -113,13 +113,28 @@ def _settle(step: Expr, init: Expr, over: str) -> tuple[tuple[Axis, ...], int | 
 
 
 def following(x: Any, over: str | None = None) -> Expr:
-    """x at the following index: pr.next. On the last row of an episode it reads the row that holds its last observation."""
+    """x at the following index: pr.next. On the last row of an episode it reads the row that holds its last observation.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> r = pr.symbols("r", axes=pr.Axis("time", mask="valid"))
+        >>> batch = {"r": torch.tensor([[1.0, 2.0, 3.0]]), "valid": torch.tensor([[True, True, False]])}
+        >>> pr.next(r)(batch)
+        tensor([[2., 3., 3.]])
+    """
     x = lift(x)
     return n.Shift(x, over or _time_of(x, "next"), 1, None)
 
 
 def preceding(x: Any, first: Any = 0, over: str | None = None) -> Expr:
-    """x at the preceding index, ``first`` at the start of an episode: pr.prev."""
+    """x at the preceding index, ``first`` at the start of an episode: pr.prev.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> a = pr.symbols("a", axes="time")
+        >>> pr.prev(a, first=-1)({"a": torch.tensor([[1.0, 2.0, 3.0]])})
+        tensor([[-1.,  1.,  2.]])
+    """
     x = lift(x)
     return n.Shift(x, over or _time_of(x, "prev"), -1, lift(first))
 

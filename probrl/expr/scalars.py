@@ -21,6 +21,18 @@ def parameter(name: str, initial: float, positive: bool = False, bounds: tuple[f
 
     Errors:
         ExpressionError: when the start lies outside what is allowed.
+
+    Example:
+        >>> import probrl as pr
+        >>> alpha = pr.parameter("alpha", 1.0, positive=True)
+        >>> print(alpha)
+        α
+        where
+          α: parameter, positive, from 1.0
+        >>> step = pr.Minimize(alpha**2, wrt=alpha, optimizer=pr.SGD(0.5)).compile(backend="eager")
+        >>> metrics, value = step({}), alpha({})
+        >>> f"{value:.4f}"  # exp(-1)
+        '0.3679'
     """
     if positive and initial <= 0:
         raise ExpressionError(f"pr.parameter({name!r}, {initial}, positive=True) starts at or below zero")
@@ -30,7 +42,16 @@ def parameter(name: str, initial: float, positive: bool = False, bounds: tuple[f
 
 
 def state(name: str, initial: float = 0.0) -> Expr:
-    """A running scalar that only ``pr.Assign`` changes."""
+    """A running scalar that only ``pr.Assign`` changes.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> m, x = pr.state("m", 1.0), pr.symbols("x")
+        >>> update = pr.Assign(m, 0.5 * m + 0.5 * pr.mean(x)).compile(backend="eager")
+        >>> metrics = update({"x": torch.tensor([4.0, 6.0])})
+        >>> m({})
+        tensor(3.)
+    """
     return n.State(Cell(name, float(initial), "state"))
 
 
