@@ -66,6 +66,16 @@ class Distribution(Conditional, Exchange, Readable, PixyzBase):
 
     Errors:
         ExpressionError: when the declaration is malformed or the network is no module and no function.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> x, p = pr.symbols("x"), pr.Normal("x", loc=0.0, scale=1.0, rank=0)
+        >>> isinstance(p, pr.Distribution)
+        True
+        >>> p.log_prob(x)({"x": torch.zeros(2)})
+        tensor([-0.9189, -0.9189])
+        >>> p.log_prob({"x": torch.zeros(2)})
+        tensor([-0.9189, -0.9189])
     """
 
     default_name = "p"

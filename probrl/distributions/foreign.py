@@ -169,7 +169,17 @@ def lift(dist: Any, *, rank: int | None = None, name: str | None = None) -> Any:
 
 
 def given(dist: Any, *args: Any, **kwargs: Any) -> Any:
-    """``pr.given(d, x)`` is ``pr.lift(d)(x)``: any pixyz distribution applied to conditions, for use in formulas."""
+    """``pr.given(d, x)`` is ``pr.lift(d)(x)``: any pixyz distribution applied to conditions, for use in formulas.
+
+    Example:
+        >>> import pixyz.distributions, torch, probrl as pr
+        >>> p = pixyz.distributions.Normal(var=["x"], cond_var=["z"], loc="z", scale=torch.ones(2))
+        >>> x, z = pr.symbols("x z")
+        >>> pr.given(p, z)
+        p(x | z)
+        >>> pr.given(p, z).log_prob(x)({"z": torch.zeros(1, 2), "x": torch.zeros(1, 2)})
+        tensor([-1.8379])
+    """
     return lift(dist)(*args, **kwargs)
 
 

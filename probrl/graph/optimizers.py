@@ -59,6 +59,17 @@ class Adam(Optimizer):
     """m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m_hat / (sqrt(v_hat) + eps).
 
     Weight decay is added to the gradient. Source: Kingma and Ba 2015, algorithm 1.
+
+    Example:
+        >>> import probrl as pr
+        >>> x = pr.parameter("x", 1.0)
+        >>> step = pr.Minimize(x**2, wrt=x, optimizer=pr.Adam(0.1 * (1 - pr.progress)))
+        >>> print(step.text())
+        minimize over x:  x²
+        by Adam (betas 0.9 and 0.999, eps 1e-08, weight decay 0.0), at the rate (0.1 (1 - progress))
+        where
+                 x: parameter, from 1.0
+          progress: fraction of training done
     """
 
     betas: tuple[float, float] = (0.9, 0.999)
@@ -109,6 +120,14 @@ class AdamW(Adam):
     """Adam with weight decay applied to the parameters: p <- p (1 - lr weight_decay) first.
 
     Source: Loshchilov and Hutter 2019, algorithm 2.
+
+    Example:
+        >>> import probrl as pr
+        >>> x = pr.parameter("x", 1.0)
+        >>> step = pr.Minimize(x**2, wrt=x, optimizer=pr.AdamW(0.1, weight_decay=0.5)).compile(backend="eager")
+        >>> metrics, value = step({}), x({})
+        >>> f"{value:.4f}"  # 1 (1 - 0.1 * 0.5) - 0.1
+        '0.8500'
     """
 
     weight_decay: float = 0.01
@@ -117,7 +136,15 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """b <- momentum b + g;  p <- p - lr b (with nesterov: g + momentum b)."""
+    """b <- momentum b + g;  p <- p - lr b (with nesterov: g + momentum b).
+
+    Example:
+        >>> import probrl as pr
+        >>> x = pr.parameter("x", 1.0)
+        >>> step = pr.Minimize(x**2, wrt=x, optimizer=pr.SGD(0.1, momentum=0.9)).compile(backend="eager")
+        >>> [f"{x({}):.3f}" for _ in range(3) if step({})]
+        ['0.800', '0.460', '0.062']
+    """
 
     momentum: float = 0.0
     weight_decay: float = 0.0
@@ -145,6 +172,15 @@ class RMSprop(Optimizer):
     """v <- alpha v + (1 - alpha) g^2;  p <- p - lr g / (sqrt(v) + eps), with momentum on the quotient when asked.
 
     Source: Tieleman and Hinton 2012, lecture 6.5.
+
+    Example:
+        >>> import probrl as pr
+        >>> x, y = pr.parameter("x", 1.0), pr.parameter("y", 2.0)
+        >>> step = pr.Minimize((x - y) ** 2, wrt={x: pr.RMSprop(1e-2), y: pr.SGD(0.1)})
+        >>> print(step.text(legend=False))
+        minimize over x, y:  (x - y)²
+        by RMSprop for x (alpha 0.99, eps 1e-08, weight decay 0.0, momentum 0.0), at the rate 0.01
+        by SGD for y (momentum 0.0, weight decay 0.0, nesterov False), at the rate 0.1
     """
 
     alpha: float = 0.99

@@ -37,6 +37,12 @@ class Polyak(Move):
     Args:
         view: the role that moves, as in ``Q.target``.
         tau: a number in (0, 1], or a formula of one number; where that is outside of [0, 1] or not finite, the copy stays.
+
+    Example:
+        >>> import probrl as pr
+        >>> Q = pr.Deterministic("q | s", pr.mlp(3, 1), name="Q")
+        >>> print(pr.Polyak(Q.target, tau=0.1).text())
+        parameters of[Q̄] ← 0.9 parameters of[Q̄] + 0.1 parameters of[Q]
     """
 
     allowed = ("target", "ema")
@@ -56,13 +62,30 @@ class Polyak(Move):
 
 
 class Snapshot(Move):
-    """Sets the copy equal to the live parameters."""
+    """Sets the copy equal to the live parameters.
+
+    Example:
+        >>> import probrl as pr
+        >>> pi = pr.Categorical("a | s", pr.mlp(3, 2), name="pi")
+        >>> print(pr.Snapshot(pi.old).text())
+        parameters of[π^old] ← parameters of[π]
+    """
 
     allowed = ("old", "target", "ema")
 
 
 class Assign(Step):
-    """Sets a running scalar (if ``when`` holds): ``pr.Assign(m, 0.9 * m + 0.1 * pr.mean(x))``."""
+    """Sets a running scalar (if ``when`` holds): ``pr.Assign(m, 0.9 * m + 0.1 * pr.mean(x))``.
+
+    Example:
+        >>> import probrl as pr
+        >>> m, x = pr.state("m"), pr.symbols("x")
+        >>> update = pr.Assign(m, pr.mean(x), when=pr.mean(x) > m)
+        >>> print(update.text())
+        m ← where(mean_𝒟[x] > m, mean_𝒟[x], m)
+        where
+          m: running value, from 0.0
+    """
 
     def __init__(self, state: Any, value: Any, when: Any = None):
         if not isinstance(state, n.State) or state.cell.kind != "state":

@@ -195,6 +195,11 @@ class Report(Step):
     Args:
         values: the formulas by name; a pair is a formula and a phrase that says what it means, see
             :attr:`Program.metrics`.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> pr.Report(size=pr.mean(pr.symbols("x") ** 2)).compile(backend="eager")({"x": torch.tensor([1.0, 3.0])})
+        {'size': tensor(5.)}
     """
 
     def __init__(self, **values: Any):
@@ -225,6 +230,14 @@ class Fit(Step):
         minibatch: how many units at a time; None takes all data at once.
         unit: "row" shuffles single rows (all data axes become one), "episode" whole entries of ``batch``.
         stop: a condition; once it holds on a minibatch, nothing moves until the Fit ends, that minibatch's update included.
+
+    Example:
+        >>> import torch, probrl as pr
+        >>> m = pr.parameter("m", 0.0)
+        >>> step = pr.Minimize(pr.mean((pr.symbols("x") - m) ** 2), wrt=m, optimizer=pr.SGD(0.1))
+        >>> metrics = pr.Fit(step, epochs=2, minibatch=2).compile(backend="eager")({"x": torch.ones(5)})
+        >>> f"{m({}):.4f}"  # two minibatches an epoch: 1 - 0.8 ** 4
+        '0.5904'
     """
 
     def __init__(
@@ -266,7 +279,13 @@ class Fit(Step):
 
 
 class Every(Step):
-    """Steps that run only every n-th time they are reached."""
+    """Steps that run only every n-th time they are reached.
+
+    Example:
+        >>> import probrl as pr
+        >>> pr.Every(100, pr.Report(size=pr.mean(pr.symbols("x")))).text().splitlines()
+        ['every 100 times:', 'report size:  mean_𝒟[x]', 'end']
+    """
 
     def __init__(self, n: int, *steps: Step):
         if not steps:
