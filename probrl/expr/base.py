@@ -26,9 +26,7 @@ def install_inference(infer: Callable[[Expr], Type]) -> None:
 def install_reading(name: str, function: Callable[..., Any]) -> None:
     """Fills the slot of a reading (``latex``, ``sympy``, ``check`` ...), so that the ground never looks up.
 
-    Args:
-        name: the reading's name, one of those that :class:`Expr` offers as a method.
-        function: called with the expression and the method's arguments.
+    The function is called with the expression and the arguments of its method of that name.
     """
     _readings[name] = function
 
@@ -59,6 +57,11 @@ class Expr(hints.Refused):
 
     Attributes:
         type: axes and rank of the value; the rank is None while a symbol's has not been settled.
+
+    Example:
+        >>> import probrl as pr
+        >>> pr.symbols("x") + 1 == pr.symbols("x") + 1
+        True
     """
 
     __slots__ = ("__weakref__", "_cache", "type")

@@ -32,6 +32,16 @@ class TimedNetwork(nn.Module, ABC):
 
     Errors:
         DataError when a size is not positive, or a tensor does not fit what the network was built for.
+
+    Example:
+        >>> class Straight(TimedNetwork):
+        ...     def __init__(self, size):
+        ...         super().__init__(size)
+        ...         self.layer = nn.Linear(self.event_size + self.context_size, self.event_size)
+        ...     def transform(self, x_t, context):
+        ...         return self.layer(torch.cat([x_t, context], 1))
+        >>> Straight(2)(torch.zeros(5, 2), torch.rand(5)).shape
+        torch.Size([5, 2])
     """
 
     dimensions: ClassVar[int | None] = None

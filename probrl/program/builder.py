@@ -16,7 +16,8 @@ from probrl.graph.function import Function
 from probrl.graph.group import Group
 from probrl.program import run as r
 from probrl.program.moves import Assign, Move, Polyak, Snapshot
-from probrl.program.steps import Every, Fit, Minimize, Prepare, Report, Step, Together
+from probrl.program.repeats import Every, Fit
+from probrl.program.steps import Minimize, Prepare, Report, Step, Together
 from probrl.program.terms import terms
 from probrl.program.unit import Moving, Reporting, Setting, Unit
 from probrl.program.wrt import Moved

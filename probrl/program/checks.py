@@ -16,7 +16,8 @@ from probrl.expr.traversal import everything, executed, walk
 from probrl.graph.cells import tensor_of
 
 if TYPE_CHECKING:
-    from probrl.program.steps import Fit, Step
+    from probrl.program.repeats import Fit
+    from probrl.program.steps import Step
     from probrl.program.wrt import Moved
 
 MOVING = {"old": "pr.Snapshot", "target": "pr.Polyak(..., tau=0.005)", "ema": "pr.Polyak(..., tau=0.005)"}

@@ -7,7 +7,8 @@ from probrl.expr.base import Expr, install_reading
 from probrl.expr.definition import NamedHead
 from probrl.program.builder import Builder
 from probrl.program.program import Program
-from probrl.program.steps import Fit, Minimize, Report, Together
+from probrl.program.repeats import Fit
+from probrl.program.steps import Minimize, Report, Together
 from probrl.program.terms import terms
 
 LOSS = "what is {}d; says little alone, since its data change"

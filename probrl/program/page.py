@@ -15,7 +15,8 @@ from probrl.printing.gradients import gradients
 from probrl.printing.names import Spelled, parse
 from probrl.program.moves import Assign, Polyak, Snapshot
 from probrl.program.program import Program
-from probrl.program.steps import Every, Fit, Minimize, Prepare, Report, Step, Together
+from probrl.program.repeats import Every, Fit
+from probrl.program.steps import Minimize, Prepare, Report, Step, Together
 from probrl.program.wrt import Moved
 
 AFTER = Spelled(r":\quad ", ":  ")

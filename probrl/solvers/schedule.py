@@ -12,7 +12,14 @@ Array = np.ndarray[Any, Any]
 
 
 class Schedule(Protocol):
-    """The functions of time that a solver needs from a path, in double precision."""
+    """The functions of time that a solver needs from a path, in double precision.
+
+    Example:
+        >>> import probrl as pr
+        >>> path: Schedule = pr.paths.Linear()
+        >>> path.alpha(0.25), path.sigma(0.25)
+        (0.75, 0.25)
+    """
 
     def alpha(self, t: Any) -> Any:
         """The coefficient of the data in x_t."""

@@ -43,6 +43,12 @@ class Agent(Declared, Stored):
     Attributes:
         normalization: what is done to observations and rewards before it looks at them.
         metrics, folder, timesteps, iteration: what it has done so far, see :class:`probrl.training.stored.Stored`.
+
+    Example:
+        >>> import probrl as pr
+        >>> agent = pr.A2C("CartPole-v1", num_envs=2, seed=1, progress=False).learn(20)
+        >>> agent.timesteps
+        20
     """
 
     def __init__(

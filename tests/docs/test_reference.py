@@ -31,6 +31,8 @@ def test_every_public_name_has_its_place():
 def test_it_says_what_it_is(name, thing):
     said = sections.read_docstring(thing)
     assert said.summary.strip(), f"{name} has no docstring"
+    error = inspect.isclass(thing) and issubclass(thing, Exception)
+    assert error or "\nExample:\n" in inspect.getdoc(thing), f"{name} has no example"
     assert "<class" not in reference.signature(thing) and " object at 0x" not in reference.signature(thing)
 
 

@@ -19,6 +19,15 @@ class Toy(ABC):
 
     Shapes:
         A point has :attr:`event_shape`; its condition is one vector of :attr:`condition_size` numbers.
+
+    Example:
+        >>> class Line(Toy):
+        ...     event_shape, condition_size = (1,), 1
+        ...     def draw(self, n, generator):
+        ...         c = torch.rand(n, 1, generator=generator)
+        ...         return 2 * c - 1, c
+        >>> Line().sample(5).shape
+        torch.Size([5, 1])
     """
 
     event_shape: ClassVar[tuple[int, ...]] = (2,)

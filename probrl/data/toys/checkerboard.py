@@ -25,6 +25,11 @@ class Checkerboard(Toy):
 
     Source:
         Grathwohl et al., "FFJORD: free-form continuous dynamics for scalable reversible generative models", 2019.
+
+    Example:
+        >>> x, c = Checkerboard().draw(5, None)
+        >>> x.shape, c.shape
+        (torch.Size([5, 2]), torch.Size([5, 8]))
     """
 
     cells: int = 4

@@ -28,6 +28,11 @@ class Digits(Toy):
 
     Source:
         Alpaydin, Kaynak, "Optical recognition of handwritten digits", 1998.
+
+    Example:
+        >>> x, c = Digits().draw(5, None)
+        >>> x.shape, c.shape
+        (torch.Size([5, 1, 8, 8]), torch.Size([5, 10]))
     """
 
     event_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)

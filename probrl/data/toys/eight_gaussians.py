@@ -30,6 +30,11 @@ class EightGaussians(Toy):
 
     Source:
         Grathwohl et al., "FFJORD: free-form continuous dynamics for scalable reversible generative models", 2019.
+
+    Example:
+        >>> x, c = EightGaussians().draw(5, None)
+        >>> x.shape, c.shape
+        (torch.Size([5, 2]), torch.Size([5, 8]))
     """
 
     radius: float = 2.0

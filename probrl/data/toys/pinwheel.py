@@ -30,6 +30,11 @@ class Pinwheel(Toy):
     Source:
         Johnson et al., "Composing graphical models with neural networks for structured representations and fast
         inference", 2016.
+
+    Example:
+        >>> x, c = Pinwheel().draw(5, None)
+        >>> x.shape, c.shape
+        (torch.Size([5, 2]), torch.Size([5, 5]))
     """
 
     vanes: int = 5

@@ -26,6 +26,11 @@ class Rings(Toy):
 
     Source:
         Grathwohl et al., "FFJORD: free-form continuous dynamics for scalable reversible generative models", 2019.
+
+    Example:
+        >>> x, c = Rings().draw(5, None)
+        >>> x.shape, c.shape
+        (torch.Size([5, 2]), torch.Size([5, 4]))
     """
 
     circles: int = 4

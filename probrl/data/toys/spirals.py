@@ -29,6 +29,11 @@ class Spirals(Toy):
 
     Source:
         Grathwohl et al., "FFJORD: free-form continuous dynamics for scalable reversible generative models", 2019.
+
+    Example:
+        >>> x, c = Spirals().draw(5, None)
+        >>> x.shape, c.shape
+        (torch.Size([5, 2]), torch.Size([5, 2]))
     """
 
     arms: int = 2

@@ -28,6 +28,11 @@ class SwissRoll(Toy):
 
     Source:
         The planar form of Marsland, "Machine learning: an algorithmic perspective", 2009.
+
+    Example:
+        >>> x, c = SwissRoll().draw(5, None)
+        >>> x.shape, c.shape
+        (torch.Size([5, 2]), torch.Size([5, 1]))
     """
 
     noise: float = 0.05

@@ -25,6 +25,11 @@ class TwoMoons(Toy):
 
     Source:
         As in scikit-learn's ``make_moons``, centred and scaled by 4/3.
+
+    Example:
+        >>> x, c = TwoMoons().draw(5, None)
+        >>> x.shape, c.shape
+        (torch.Size([5, 2]), torch.Size([5, 2]))
     """
 
     noise: float = 0.1
