@@ -129,7 +129,7 @@ def consistency(folder: Path) -> Drawn:
     )
     roll = data("swiss_roll") / 1.3
     exact = ExactData(path, roll, 0.03)
-    f = pr.ConsistencyModel("x", torch.nn.Identity(), event_shape=(2,))
+    f = pr.ConsistencyModel("x", pr.networks.TimeMLP(2))
     f = pr.ConsistencyModel("x", Jump(f, ExactFlow(exact, steps=24, nearest=0.0)), event_shape=(2,))
     noise = torch.randn(900, 2)
     once, twice = (f.sample(start=80 * noise, steps=k)["x"] for k in (1, 3))

@@ -133,7 +133,7 @@ def test_jumps_and_averages_end_where_the_flow_ends():
     end = mu.sample(start=start, solver=pr.solvers.RK4(60))["x"]
     u = pr.MeanFlow("x", exact.Average(flow), event_shape=(2,))
     torch.testing.assert_close(u.sample(start=start, steps=1)["x"], end, rtol=0, atol=5e-3)
-    f = pr.ConsistencyModel("x", torch.nn.Identity(), path=path, event_shape=(2,))
+    f = pr.ConsistencyModel("x", pr.networks.TimeMLP(2), path=path)
     f = pr.ConsistencyModel("x", exact.Jump(f, flow), path=path, event_shape=(2,))
     torch.testing.assert_close(f.sample(start=start)["x"], end, rtol=0, atol=5e-3)
 

@@ -27,7 +27,7 @@ ADAPTIVE = {x.said: x for kind in KINDS for x in kind.examples() if isinstance(x
 
 def model_of(name: str, kind: str, d: int):
     """A model along a path; what its network says is put in by the oracle."""
-    return pr.Diffusion("x", torch.nn.Linear(d, d), event_shape=(d,), path=path(name), predicts=kind)
+    return pr.Diffusion("x", pr.networks.TimeMLP(d), path=path(name), predicts=kind)
 
 
 def scheme_of(model, solver):
