@@ -56,7 +56,8 @@ def prove_equal(first: Any, second: Any) -> Proof:
 
     .. math:: \| m - (p\, x + q\, \epsilon) \|^2 = \Big( q - \frac{p\, \sigma}{\alpha} \Big)^2 \| \hat\epsilon - \epsilon \|^2 .
 
-    Two losses are equal up to w(t) when they noise the same data in the same way; w is the quotient of their weights. Constants
+    Two losses are equal up to w(t) when they noise the same data in the same way; w is the quotient of their weights. Two
+    models are each asked for what it predicts, whatever that is; one model in both has to be asked for the same. Constants
     count by their values, whatever their letters; a factor that is no function of the time, such as exp(A), has to stand in both. Of a
     bridge, whose x_t has a start besides, the weights are those of all products of two errors. A loss whose target holds
     what the network says itself (consistency, mean flows) and one of tokens are equal to themselves alone.
@@ -106,6 +107,13 @@ def prove_equal(first: Any, second: Any) -> Proof:
             None,
             f"they weight the errors otherwise, {one.weights} and {two.weights}: no w(t) makes one the other",
         )
+    if one.call.net is two.call.net and one.call.role == two.call.role and not _one_answer(one, two, ratio, algebra):
+        return Proof(
+            False,
+            None,
+            "both are errors in the same x_t, but they ask one network for different things: what is the least of the one is "
+            "not the least of the other",
+        )
     ratio = ratio**0 if algebra.zero(ratio - 1) else legible(tidy(ratio))
     if others := algebra.others(ratio):
         said = ", ".join(sorted(str(x) for x in others))
@@ -135,6 +143,14 @@ def _apart(one: Square, two: Square, algebra: Algebra) -> str | None:
         if not _same(a, b):
             return f"data and noise are paired in other ways: {show(a)} and {show(b)}"
     return None
+
+
+def _one_answer(one: Square, two: Square, ratio: Any, algebra: Algebra) -> bool:
+    """Whether two losses, of which the first is so many times the second, ask their networks for the same."""
+    rows = zip(one.answers, two.answers, strict=False)
+    return len(one.answers) == len(two.answers) and all(
+        algebra.zero(a - ratio * b) for r, q in rows for a, b in zip(r, q, strict=True)
+    )
 
 
 def _same(one: Expr, two: Expr) -> bool:

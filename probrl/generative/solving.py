@@ -56,7 +56,7 @@ class Solving:
                 "method, as in pr.solvers.RK4(steps=20)"
             )
         if grid is not None:
-            return found, tuple(own_times(grid))
+            return found, self._own_grid(found, grid)
         first, last = self._ends(found, self.nearest / CLOSER)
         return found, tuple(found.times(self.schedule, last, first))
 
@@ -82,19 +82,20 @@ class Solving:
             DataError for a grid of one's own with a time at which they are not.
         """
         if grid is not None:
-            own = own_times(grid)
-            if not isinstance(solver, Adaptive) and not all(
-                np.isfinite(a).all() for a in self._weights(solver, own)[1]
-            ):
-                raise DataError(
-                    f"{self.notation}: the numbers of {solver.said} are not finite at the end of its grid, from {own[0]:g} to "
-                    f"{own[-1]:g}; stay off it, as in {MARGIN:g} for 0 and {1 - MARGIN:g} for 1, or give no grid"
-                )
-            return tuple(own)
+            return self._own_grid(solver, grid)
         known = self.__dict__.setdefault("_times", {})
         if solver not in known:
             known[solver] = tuple(solver.times(self.schedule, *self._ends(solver, self.nearest)))
         return known[solver]
+
+    def _own_grid(self, solver: Solver, grid: Any) -> tuple[float, ...]:
+        own = own_times(grid)
+        if not self._bounded(solver, own):
+            raise DataError(
+                f"{self.notation}: the numbers of {solver.said} grow beyond every bound at the end of its grid, from {own[0]:g} "
+                f"to {own[-1]:g}; stay off it, as in {MARGIN:g} for 0 and {1 - MARGIN:g} for 1, or give no grid"
+            )
+        return tuple(own)
 
     @cached_property
     def nearest(self) -> float:
@@ -106,18 +107,21 @@ class Solving:
         """Both ends, or times near to them: the margin at the noise is one for samples and likelihoods, because it is where
         the model begins, and what its network says is divided by the little of the data that is left there."""
         far = 1 - MARGIN
-        if isinstance(solver, Adaptive):  # it has no steps whose numbers could be looked at
-            solver = RK4(10)
         for first, last in ((1.0, 0.0), (1.0, near), (far, 0.0), (far, near)):
             try:
-                scheme, every = self._weights(solver, solver.times(self.schedule, first, last))
+                if self._bounded(solver, solver.times(self.schedule, first, last)):
+                    return first, last
             except DataError:
                 return 1.0, 0.0
-            asked = {float(t) for stage in scheme.stages for t in stage if t in (0, 1)}
-            finite = all(np.isfinite(a).all() and (np.abs(a) < TOO_LARGE).all() for a in every)
-            if finite and all(self._has_target(t) for t in asked):
-                return first, last
         return far, near
+
+    def _bounded(self, solver: Solver, times: Any) -> bool:
+        """Whether a solver's numbers for a grid are bounded, and what its network is to say at the ends is."""
+        if isinstance(solver, Adaptive):  # it has no steps whose numbers could be looked at
+            solver = RK4(10)
+        scheme, every = self._weights(solver, times)
+        asked = {float(t) for stage in scheme.stages for t in stage if t in (0, 1)}
+        return all((np.abs(a) < TOO_LARGE).all() for a in every) and all(self._has_target(t) for t in asked)
 
     def _weights(self, solver: Solver, times: Any) -> tuple[Scheme, list[Any]]:
         """A solver's numbers for a grid, and all of them that weigh something."""

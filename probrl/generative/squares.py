@@ -21,6 +21,9 @@ from probrl.symbolic.formulas import Reading
 WHEN = n.Symbol("time of the loss", 0, (BATCH,), None)  # a name that no column has
 
 
+Matrix = tuple[tuple[Any, ...], ...]
+
+
 class Unread(Exception):
     """Why a formula is no matching loss."""
 
@@ -32,13 +35,18 @@ class Square:
     Attributes:
         shares: of the data, then of all else, in x_t.
         weights: of the products of errors of all else; for data and noise alone that is w(t) |noise error|^2.
+        answers: the same of what the network says, output by output, and of x_t, with each other and with all else: they
+            say which question the network answers.
         leaves: the data, then all else.
+        call: of the network.
         given, when: the conditions and the time.
     """
 
     shares: tuple[Any, ...]
-    weights: tuple[tuple[Any, ...], ...]
+    weights: Matrix
+    answers: Matrix
     leaves: tuple[Expr, ...]
+    call: n.Call
     given: tuple[Expr, ...]
     when: Expr
 
@@ -94,20 +102,36 @@ def read(loss: Expr, algebra: Algebra) -> Square:
     if len(shares) < 2:
         raise Unread(f"what its network sees, {show(x_t)}, is not data and noise alone")
     data, *others = sorted(shares, key=lambda k: (isinstance(k, n.Noise), algebra.number(shares[k], 0.05) < 0.5))
-    weights = [[0 * TIME for _ in others] for _ in others]
-    for terms, factors in squares:
-        error = {k: algebra.over_time(v, when) for k, v in terms.items() if _called(k) is None}
-        _refuse_more(error, shares)
+    outputs = sorted({k for terms, _ in squares for k in terms if _called(k) is not None}, key=_output)
+    said, wrong, factors = [], [], []
+    for terms, before in squares:
+        error = {k: algebra.over_time(v, when) for k, v in terms.items()}
+        _refuse_more([k for k in error if k not in shares and k not in outputs])
         # what is wrong of the data follows from what is wrong of all else, because x_t is known
-        row = [error.get(k, 0) - error.get(data, 0) * shares[k] / shares[data] for k in others]
-        weight = prod((algebra.over_time([f], when) for f in factors), start=TIME**0)
-        weights = [
-            [w + weight * a * b for w, b in zip(ws, row, strict=True)] for ws, a in zip(weights, row, strict=True)
-        ]
-    tidied = tuple(tuple(tidy(w) for w in ws) for ws in weights)
-    if all(algebra.zero(w) for ws in tidied for w in ws):
+        of_data = error.get(data, 0 * TIME) / shares[data]
+        said.append([*(error.get(k, 0 * TIME) for k in outputs), of_data])
+        wrong.append([error.get(k, 0 * TIME) - of_data * shares[k] for k in others])
+        factors.append(prod((algebra.over_time([f], when) for f in before), start=TIME**0))
+    weights = _products(factors, wrong, wrong)
+    if all(algebra.zero(w) for ws in weights for w in ws):
         raise Unread(f"{show(loss)} does not depend on what its network says of the noise: its weight is 0")
-    return Square(tuple(tidy(shares[k]) for k in (data, *others)), tidied, (data, *others), tuple(given), when)
+    answers = _products(factors, said, [[*a, *b] for a, b in zip(said, wrong, strict=True)])
+    leaves = (data, *others)
+    return Square(tuple(tidy(shares[k]) for k in leaves), weights, answers, leaves, call, tuple(given), when)
+
+
+def _products(factors: list[Any], left: list[list[Any]], right: list[list[Any]]) -> Matrix:
+    """Of a sum of squares, the coefficient of each product of two of its terms."""
+
+    def coefficient(i: int, j: int) -> Any:
+        return tidy(sum((w * a[i] * b[j] for w, a, b in zip(factors, left, right, strict=True)), start=0 * TIME))
+
+    return tuple(tuple(coefficient(i, j) for j in range(len(right[0]))) for i in range(len(left[0])))
+
+
+def _output(x: Expr) -> int:
+    """Which output of its network a term is."""
+    return x.index if isinstance(x, n.Item) else 0
 
 
 def _network(loss: Expr, squares: list[tuple[dict[Expr, list[Expr]], tuple[Expr, ...]]]) -> n.Call:
@@ -121,8 +145,7 @@ def _network(loss: Expr, squares: list[tuple[dict[Expr, list[Expr]], tuple[Expr,
     raise Unread(f"its error {show(_errors(loss)[0][0])} has {len(calls)} networks at (x_t, t), not one")
 
 
-def _refuse_more(error: dict[Expr, Any], shares: dict[Expr, Any]) -> None:
-    more = [k for k in error if k not in shares]
+def _refuse_more(more: list[Expr]) -> None:
     if not more:
         return
     own = any(isinstance(y, n.Call) and not y.net.pure for k in more for y in walk(k, through=executed))

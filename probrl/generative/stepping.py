@@ -121,7 +121,11 @@ class Ready:
                 return self._steps(x, predict, conditions, lambda k, _: drawn[k])
 
             self._compiled[key] = compiled(loop, "sample")
-        found: list[Tensor] = self._compiled[key](x, drawn, conditions)
+        try:
+            found: list[Tensor] = self._compiled[key](x, drawn, conditions)
+        except RuntimeError:  # compiled code does not say what failed; the same steps, one by one, do
+            self._steps(x, predict, conditions, lambda k, _: drawn[k])
+            raise
         return found
 
     def _steps(self, x: Tensor, predict: Any, conditions: Sequence[Any], noise: Any) -> list[Tensor]:

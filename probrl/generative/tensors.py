@@ -218,6 +218,13 @@ class Tensors:
         return list(found)
 
     # --- densities ---------------------------------------------------------------------------------------------
+    def log_prob(self, *args: Any, **options: Any) -> Any:
+        """With data (a dict), a tensor, see :meth:`get_log_prob`; with an expression, a formula."""
+        if args and isinstance(args[0], Mapping):
+            return self.get_log_prob(args[0], **options)
+        found: Any = super().log_prob(*args, **options)  # type: ignore[misc]
+        return found
+
     def get_log_prob(
         self, x_dict: Mapping[str, Any], sum_features: bool = True, feature_dims: Any = None, **options: Any
     ) -> Tensor:
@@ -234,16 +241,22 @@ class Tensors:
         if missing:
             raise DataError(f"{dist.notation} ({dist.declaration}) needs '{missing[0]}', which the data lacks")
         self._rows_of(x_dict)
-        probes = options.pop("probes", 0)
-        exact = options.pop("exact", not probes)
+        probes = options.pop("probes", None)
+        exact = options.pop("exact", probes is None)
+        if exact and probes is not None:
+            raise ExpressionError(
+                f"{dist.notation}.log_prob({{...}}, probes={probes!r}): the exact divergence has no probes; give one of exact=True "
+                "and probes=k, k from 1 on"
+            )
+        how = "exact" if exact else 1 if probes is None else probes
         if unknown := [name for name in options if name not in ("solver", "grid")]:
             raise ExpressionError(
                 f"{dist.notation}.log_prob({{...}}, {unknown[0]}=...): no such option; there are exact, probes, solver, grid"
             )
         finite(dist.notation, {k: x_dict[k] for k in names})
         if isinstance(options.get("solver"), Adaptive):
-            return log_density(dist, x_dict, probes=0 if exact else probes or 1, **options)
-        key = ("log_prob", dist.role, probes if not exact else 0, repr(sorted(options.items())))
+            return log_density(dist, x_dict, probes=dist.probes_of(how), **options)
+        key = ("log_prob", dist.role, how, repr(sorted(options.items())))
         kept = dist.__dict__.setdefault("_functions", {})
         if key not in kept:
             from probrl.graph.function import Function
@@ -252,7 +265,6 @@ class Tensors:
                 n.Symbol(v, r, (BATCH,), None) for v, r in zip(dist.declaration.variables, dist.ranks, strict=True)
             ]
             given = tuple(n.Symbol(c, None, (BATCH,), None) for c in dist.declaration.conditions)
-            how = "exact" if exact else probes or 1
             kept[key] = Function({"p": dist.applied(given).log_prob(*values, divergence=how, **options)})
         found: Tensor = kept[key](x_dict)["p"]
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from functools import cache
 from types import FunctionType, MethodType
@@ -54,6 +55,8 @@ def _patches() -> dict[str, Any]:
         def uuid(self) -> Any:
             return custom_graph_pass.get_hash_for_files((rewriting.__file__,))
 
+    # what has no entry of its own in C++ is called by torch's dispatcher; that is no news for a user, operation by operation
+    logging.getLogger("torch._inductor.ir").addFilter(lambda record: "c-shim" not in record.getMessage())
     repeated = [n for n in ("size_asserts", "alignment_asserts", "scalar_asserts") if hasattr(config, n)]
     return {"post_grad_custom_post_pass": Rewriting(), **dict.fromkeys(repeated, False)}
 

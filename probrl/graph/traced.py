@@ -27,12 +27,17 @@ class TracedDescent:
         self.forward = function._forward
         self.moved: list[bool] | None = None
 
-    def probe(self, bound: Mapping[str, Any]) -> None:
-        """Finds, once, which parameters no loss reaches: those stay as they are."""
+    def probe(self, bound: Mapping[str, Any]) -> list[str]:
+        """Finds, once, which parameters no loss reaches: those stay as they are.
+
+        Returns:
+            The buffers that a network replaces by other tensors, instead of writing into them: a function that gives all
+            tensors to the network would lose them.
+        """
         descent = self.descent
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             kept = [
-                (n.module, {k: b.clone() for k, b in n.module.named_buffers()})
+                (n.module, {k: (b, b.clone()) for k, b in n.module.named_buffers()})
                 for n in self.networks
                 if isinstance(n.module, nn.Module)
             ]
@@ -44,12 +49,17 @@ class TracedDescent:
                 parameters = [p for g in goal.groups for p in g.parameters]
                 found = torch.autograd.grad(values[f"loss:{i}"], parameters, retain_graph=True, allow_unused=True)
                 self.moved += [g is not None for g in found]
+        replaced = []
         with torch.no_grad():
             for module, buffers in kept:
                 for name, buffer in module.named_buffers():
-                    buffer.copy_(buffers[name])
+                    before, value = buffers[name]
+                    buffer.copy_(value)
+                    if buffer is not before:
+                        replaced.append(f"{type(module).__name__}.{name}")
             for net, fresh in copies:
                 net.keep(fresh)
+        return replaced
 
     def losses(self, parameters: Sequence[Tensor], bound: Mapping[str, Any]) -> tuple[Any, Any]:
         """The losses at the given parameters, the graph's other results, and the buffers as the call left them."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from probrl.errors import ExpressionError
+from probrl.errors import DataError, ExpressionError
 from probrl.expr import nodes as n
 from probrl.expr.base import Expr, read
 from probrl.expr.definition import PreciseHead
@@ -89,6 +89,8 @@ class Quantity:
         if isinstance(x, Tensor):
             return self._on(x)
         if isinstance(x, (int, float)) and not isinstance(x, bool):
+            if self.formula.variable == "t" and not 0 <= x <= 1:
+                raise DataError(f"{self.name} at t = {x:g}: times are in [0, 1], 0 is data and 1 is noise")
             return self._at(float(x))
         raise ExpressionError(
             f"{self.name} is a function of time: give it an expression, a tensor or a number, not {type(x).__name__}"

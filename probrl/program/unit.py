@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +132,8 @@ class Unit:
                 return self._eager(passes, stopped)
             if len(passes) not in self._compiled:
                 self._prepare(passes)
+            if self.compile_with is None:
+                return self._eager(passes, stopped)
             with torch.no_grad():
                 return self._compiled[len(passes)](passes, stopped)
 
@@ -151,9 +154,18 @@ class Unit:
         assert self.compile_with is not None
         if not self._traced:
             self._traced = [TracedDescent(a) if isinstance(a, Descent) else a for a in self.actions]
+            replaced: list[str] = []
             for traced, bound in zip(self._traced, passes[0], strict=True):
                 if isinstance(traced, TracedDescent):
-                    traced.probe(bound)
+                    replaced += traced.probe(bound)
+            if replaced:
+                self.compile_with = None
+                warnings.warn(
+                    f"the program runs eagerly: {', '.join(replaced)} is replaced in forward, which compiled code loses; write into it "
+                    "in place, as in self.mean.copy_(...), to have it compiled",
+                    stacklevel=2,
+                )
+                return
         self._compiled[len(passes)] = self.compile_with(self._whole, self._eager)
 
     def _whole(self, passes: Sequence[Bounds], stopped: Tensor | None) -> tuple[list[dict[str, Any]], Tensor | None]:

@@ -140,6 +140,12 @@ class Update:
         return [(i, net, role) for i, (net, role) in enumerate(self.program.roles) if role in COPIED]
 
 
+def _reason(error: BaseException) -> str:
+    """The first line of an error that says what is wrong; torch's own begin with who raised it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line for line in lines if not line.endswith(("raised:", "raised"))), lines[0])
+
+
 def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], Any] | None:
     """What turns a function into a compiled one (or, where that fails, into the eager one that it is given), or None."""
     if backend == "eager":
@@ -147,21 +153,23 @@ def compiler(backend: str, names: Iterable[str] = ()) -> Callable[[Any, Any], An
 
     def compile_with(function: Any, eagerly: Any) -> Any:
         whole = compiled(function, "update", backend)
-        state = {"broken": False}
+        state = {"broken": False, "ran": False}
 
         def call(passes: Any, stopped: Any) -> Any:
             if not state["broken"]:
                 try:
-                    return whole(passes, stopped)
+                    done = whole(passes, stopped)
+                    state["ran"] = True
+                    return done
                 except Exception as error:
-                    if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-                        raise
+                    if state["ran"] and not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                        raise  # what was compiled once fails for what it was given
                     with torch.enable_grad():
                         done = eagerly(passes, stopped)
                     # what fails eagerly too is the data's fault, and says nothing about the program
                     state["broken"] = True
                     warnings.warn(
-                        f"the program of {', '.join(names)} cannot be compiled and runs eagerly: {str(error).splitlines()[0]}",
+                        f"the program of {', '.join(names)} cannot be compiled and runs eagerly: {_reason(error)}",
                         stacklevel=3,
                     )
                     return done

@@ -25,7 +25,7 @@ class Adaptive(Solver):
         adjoint: whether gradients come from the adjoint equation instead of through the steps.
 
     Errors:
-        DataError for tolerances that are not positive.
+        DataError for tolerances that are not positive, and for a method that torchdiffeq does not have.
 
     Source:
         Dormand and Prince 1980; Chen et al. 2018, "Neural ordinary differential equations".
@@ -49,6 +49,12 @@ class Adaptive(Solver):
         super().__post_init__()
         if not (self.rtol > 0 and self.atol > 0):
             raise DataError(f"pr.solvers.Adaptive(rtol={self.rtol}, atol={self.atol}): tolerances are positive")
+        from torchdiffeq._impl.odeint import SOLVERS
+
+        if self.method not in SOLVERS:
+            raise DataError(
+                f"pr.solvers.Adaptive(method={self.method!r}): torchdiffeq has no such method; it has {', '.join(SOLVERS)}"
+            )
 
     def integrate(self, velocity: Any, x: Any, times: Tensor, parameters: Any = ()) -> Any:
         """The states at the times, stacked in front; ``velocity(t, x)`` has a scalar time between the first and the last."""

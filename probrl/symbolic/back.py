@@ -32,7 +32,7 @@ def _expr(x: Any, names: Mapping[str, Expr]) -> Expr:
         return _number(x)
     if x.is_Rational:
         return op.divide(n.Number(int(x.p), None), n.Number(int(x.q), None))
-    if x.is_Mul or (x.is_Pow and x.exp.could_extract_minus_sign() and x.base is not sympy.E):
+    if x.is_Mul or (x.is_Pow and x.base is not sympy.E and sympy.fraction(x)[1] != 1):
         return _product(x, names)
     if x.is_Add:
         return _sum(x, names)

@@ -116,3 +116,10 @@ def test_an_option_that_there_is_not_is_refused():
         pr.errors.ExpressionError, match=r"exakt=.*no such option; there are exact, probes, solver, grid"
     ):
         mu.log_prob({"x": torch.zeros(2, 2)}, exakt=True)
+
+
+def test_exact_or_by_probes():
+    mu, x = pr.Flow("x", TimeMLP(2, hidden=(8,))), {"x": torch.zeros(3, 2)}
+    for wrong in ({"exact": True, "probes": 2}, {"probes": 0}):
+        with pytest.raises(pr.errors.ExpressionError, match="probes"):
+            mu.log_prob(x, **wrong)

@@ -213,3 +213,32 @@ def test_other_losses_are_equal_to_themselves_alone(kind):
 def test_two_draws_of_one_loss_are_one_formula():
     f = pr.ConsistencyModel("x", NET)
     assert pr.prove_equal(f.matching(x), f.matching(x)).identical
+
+
+def test_one_network_is_asked_for_the_same_in_both():
+    path = P.GVP()
+    f = pr.Flow("x", NET, path=path)
+    x_t, noise, velocity = path.perturb(x, e, t), path.target("noise", x, e, t), path.target("velocity", x, e, t)
+    matching = f.matching(x, t=t, noise=e)
+    for right in (f.velocity(x_t, t) - velocity, velocity - f.velocity(x_t, t), 3 * f.noise(x_t, t) - 3 * noise):
+        assert pr.prove_equal(pr.sqnorm(right), matching), right
+    for wrong in (
+        f.velocity(x_t, t) + velocity,
+        f.velocity(x_t, t) - noise,
+        f.velocity(x_t, t) - 2 * velocity,
+        f.noise(x_t, t) + noise,
+        f.score(x_t, t) - noise,
+    ):
+        found = pr.prove_equal(pr.sqnorm(wrong), matching)
+        assert not found and "ask one network for different things" in str(found), wrong
+
+
+@pytest.mark.parametrize("weight", ["noise", "score", "data", "velocity", "likelihood", "F"])
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: type(p).__name__)
+def test_every_weight_of_every_path_has_a_quotient(path, weight):
+    try:
+        first = loss(path, "noise", weight)
+    except pr.errors.ExpressionError:
+        pytest.skip("the model has no such weight")
+    proof = pr.prove_equal(first, loss(path, "noise", "noise"))
+    assert proof and proof.weight.latex()

@@ -232,3 +232,17 @@ def test_the_shape_that_is_needed_is_said_where_a_network_gives_another():
 def test_a_network_of_other_arguments_is_refused_where_it_is_declared(family, network):
     with pytest.raises(ExpressionError, match=rf"{type(network).__name__} takes .*net\(x_t, t, condition\)"):
         FAMILIES[family]("a | s", network, event_shape=(3,), **({"classes": 4} if family == "DiscreteFlow" else {}))
+
+
+@pytest.mark.parametrize(
+    "path", [pr.paths.GVP(), pr.paths.CosineVP(), pr.paths.Linear()], ids=lambda p: type(p).__name__
+)
+@pytest.mark.parametrize(
+    "solver", [S.DDIM(4), S.Heun(4), S.DPM(4), S.Adaptive(), S.EulerMaruyama(4)], ids=lambda x: x.said
+)
+def test_grids_to_an_end_where_nothing_of_the_data_is_left_are_refused(path, solver):
+    """Where alpha is 0, or as good as 0, what the noise says of the data is divided by it."""
+    model = pr.Diffusion("x", TimeMLP(2, hidden=(4,)), path=path)
+    with pytest.raises(DataError, match=r"stay off it, as in .* 0.999 for 1"):
+        model.sample(n=3, solver=solver, grid=[1.0, 0.5, 0.0])
+    assert bool(model.sample(n=3, solver=solver, grid=[0.999, 0.5, 0.001])["x"].isfinite().all())

@@ -132,6 +132,23 @@ def test_noise_of_a_drawn_formula_is_as_long_as_its_own_grid():
 
 def test_a_grid_to_where_a_solver_is_not_finite_is_refused():
     mu = pr.Diffusion("x", Held(), path=pr.paths.GVP(), predicts="velocity")
-    with pytest.raises(pr.errors.DataError, match="not finite at the end of its grid"):
+    with pytest.raises(pr.errors.DataError, match="grow beyond every bound at the end of its grid"):
         mu.sample(n=2, solver=S.StochasticHeun(2), grid=[0.6, 0.3, 0.0])
     assert mu.sample(n=2, solver=S.Heun(2), grid=[0.6, 0.3, 0.0])["x"].isfinite().all()
+
+
+@pytest.mark.inductor
+def test_what_fails_in_a_compiled_sampler_is_said_as_in_an_eager_one():
+    class Singular(torch.nn.Module):
+        event_shape = (2,)
+
+        def forward(self, x_t, t, condition):
+            return torch.linalg.solve(torch.zeros(2, 2), x_t.T).T
+
+    class Narrow(Singular):
+        def forward(self, x_t, t, condition):
+            return x_t[:, :1]
+
+    for network, kind, said in ((Singular(), RuntimeError, "singular"), (Narrow(), pr.errors.DataError, "Narrow gave")):
+        with pytest.raises(kind, match=said):
+            pr.Diffusion("x", network).sample(n=4, solver=S.DPM(3), compiled=True)

@@ -14,7 +14,7 @@ import sympy
 import torch
 
 import probrl as pr
-from probrl.errors import ExpressionError
+from probrl.errors import DataError, ExpressionError
 from probrl.paths import GaussianPath, Linear, LinearVP, t
 
 HALF = sympy.Rational(1, 2)
@@ -135,3 +135,9 @@ def test_a_loss_with_its_path_written_out_has_no_letters_that_stand_for_letters(
     lines = page.latex(expand=True).splitlines()
     defined = [line.split(" & = ")[1].removesuffix(r" \\") for line in lines if " & = " in line]
     assert defined and not any(re.fullmatch(r"(\\tilde\{)?[a-z]\}?(_\d+)?", body) for body in defined)
+
+
+@pytest.mark.parametrize("at", [1.5, -0.1, 2, float("nan")])
+def test_times_outside_are_refused(at):
+    with pytest.raises(DataError, match=rf"alpha at t = {at:g}: times are in \[0, 1\]"):
+        pr.paths.GVP().alpha(at)

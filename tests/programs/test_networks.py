@@ -286,6 +286,33 @@ def test_a_network_that_breaks_the_graph_runs_eagerly_and_says_so_once():
     assert distance(before, tensors({"f": f})) > 0
 
 
+def test_a_network_that_replaces_its_buffers_runs_eagerly():
+    class Mean(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.line = nn.Linear(36, 1)
+            self.register_buffer("mean", torch.zeros(1))
+
+        def forward(self, x):
+            z = self.line(x)
+            self.mean = 0.9 * self.mean + 0.1 * z.detach().mean(0)
+            return z - self.mean
+
+    found = []
+    for backend in ("eager", "aot_eager"):
+        torch.manual_seed(0)
+        net = Mean()
+        f = pr.Deterministic("f | x", net)
+        update = pr.Minimize(pr.mean((f(x) - y) ** 2), wrt=f).compile(backend=backend)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                update(data())
+        assert ["Mean.mean is replaced in forward" in str(w.message) for w in said] == [True] * (backend != "eager")
+        found.append([p.detach().clone() for p in (*net.parameters(), *net.buffers())])
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
 def test_auto_says_what_it_chose():
     declared = regression(NETWORKS["no bias"])
     few, many = declared.program.compile(updates=100), declared.program.compile(updates=10**7)

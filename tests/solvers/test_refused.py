@@ -3,6 +3,7 @@
 import pytest
 
 from probrl.errors import DataError
+from probrl.solvers import Adaptive
 from tests.solvers.oracle import KINDS
 
 
@@ -20,3 +21,9 @@ from tests.solvers.oracle import KINDS
 def test_steps_and_grids(kind, wrong, said):
     with pytest.raises(DataError, match=said):
         kind(**wrong)
+
+
+def test_methods_that_torchdiffeq_does_not_have():
+    with pytest.raises(DataError, match=r"method='nope'\): .*dopri5"):
+        Adaptive(method="nope")
+    assert Adaptive(method="rk4").method == "rk4"

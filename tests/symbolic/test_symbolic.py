@@ -93,6 +93,7 @@ FORMULAS = [
     sympy.loggamma(t + 1) + sympy.digamma(t + 1) + sympy.tan(t) + sympy.sinh(t) - sympy.cosh(t),
     sympy.atan(3 * t) + sympy.acot(t + 1) - sympy.asin(t / 2) + sympy.acos(t),
     1 / (t + 2) ** 2 - sympy.Rational(3, 7) * sympy.E * t,
+    sympy.Integer(50) ** (2 - 2 * t) / 7 + (t + 1) ** (-t),
 ]
 
 
