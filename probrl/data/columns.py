@@ -73,7 +73,8 @@ def _named(found: Any, names: Sequence[str] | None, where: str) -> dict[str, Any
     names = UNNAMED if names is None else names
     if len(arrays) > len(names):
         raise DataError(
-            f"{where}{len(arrays)} arrays need as many names, as in names=('x', 'c', ...); got {tuple(names)}"
+            f"{where}{len(arrays)} arrays, and {len(names)} names for them, {', '.join(map(repr, names))}: give a dict of arrays by "
+            "name, as in {'x': points, 'c': labels}"
         )
     return dict(zip(names, arrays, strict=False))
 

@@ -76,7 +76,7 @@ def test_arrays_without_names_get_them(tmp_path):
     assert list(columns(X)) == list(columns(tmp_path / "a.npy")) == list(columns(X.numpy())) == ["x"]
     assert list(columns(TensorDataset(X, C), names=("a", "s"))) == ["a", "s"]
     assert list(columns(tmp_path / "a.pt", names=("a", "s", "g"))) == ["a", "s", "g"]
-    with pytest.raises(DataError, match="3 arrays need as many names"):
+    with pytest.raises(DataError, match="3 arrays, and 2 names for them"):
         columns(tmp_path / "a.pt")
 
 
