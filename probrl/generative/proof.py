@@ -147,9 +147,9 @@ def _apart(one: Square, two: Square, algebra: Algebra) -> str | None:
 
 def _one_answer(one: Square, two: Square, ratio: Any, algebra: Algebra) -> bool:
     """Whether two losses, of which the first is so many times the second, ask their networks for the same."""
-    rows = zip(one.answers, two.answers, strict=False)
-    return len(one.answers) == len(two.answers) and all(
-        algebra.zero(a - ratio * b) for r, q in rows for a, b in zip(r, q, strict=True)
+    first, second = one.answers(), two.answers()
+    return len(first) == len(second) and all(
+        algebra.zero(a - ratio * b) for r, q in zip(first, second, strict=True) for a, b in zip(r, q, strict=True)
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -36,7 +38,7 @@ class Square:
         shares: of the data, then of all else, in x_t.
         weights: of the products of errors of all else; for data and noise alone that is w(t) |noise error|^2.
         answers: the same of what the network says, output by output, and of x_t, with each other and with all else: they
-            say which question the network answers.
+            say which question the network answers, and are worked out where two losses have one network.
         leaves: the data, then all else.
         call: of the network.
         given, when: the conditions and the time.
@@ -44,7 +46,7 @@ class Square:
 
     shares: tuple[Any, ...]
     weights: Matrix
-    answers: Matrix
+    answers: Callable[[], Matrix]
     leaves: tuple[Expr, ...]
     call: n.Call
     given: tuple[Expr, ...]
@@ -115,7 +117,7 @@ def read(loss: Expr, algebra: Algebra) -> Square:
     weights = _products(factors, wrong, wrong)
     if all(algebra.zero(w) for ws in weights for w in ws):
         raise Unread(f"{show(loss)} does not depend on what its network says of the noise: its weight is 0")
-    answers = _products(factors, said, [[*a, *b] for a, b in zip(said, wrong, strict=True)])
+    answers = partial(_products, factors, said, [[*a, *b] for a, b in zip(said, wrong, strict=True)])
     leaves = (data, *others)
     return Square(tuple(tidy(shares[k]) for k in leaves), weights, answers, leaves, call, tuple(given), when)
 
