@@ -29,36 +29,44 @@ def log_density(dist: Any, x_dict: Mapping[str, Any], solver: Any, probes: int, 
     Source:
         Grathwohl et al. 2019, "FFJORD: free-form continuous dynamics for scalable reversible generative models".
     """
-    solver, times = dist.likelihood_of(solver, grid)
-    said, given = moving(dist, bool(probes)), {f"c_{i}": x_dict[c] for i, c in enumerate(dist.declaration.conditions)}
+    solver, times, leaps = dist.likelihood_of(solver, grid)
+    given = {f"c_{i}": x_dict[c] for i, c in enumerate(dist.declaration.conditions)}
     values = {v: x_dict[v] for v in dist.declaration.variables}
     x = joined(values, dist.shapes) if len(values) > 1 else values[dist.variable].flatten(1)
     drawn = [torch.randint(0, 2, x.shape, device=x.device).to(x) * 2 - 1 for _ in range(probes)]
 
-    def slope(t: Tensor, state: Tensor) -> Tensor:
-        rows = {"x_t": state[:, :-1], "t": t.to(state.dtype).expand(len(state)), **given}
+    def asked(target: str, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        said = asking(dist, target, bool(probes))
+        rows = {"x_t": x, "t": t.to(x.dtype).expand(len(x)), **given}
         found = [said({**rows, "z": z}) for z in drawn] if drawn else [said(rows)]
-        spread = torch.stack([each["spread"] for each in found]).mean(0)
-        return torch.cat([found[0]["velocity"], spread[:, None]], 1)
+        return found[0][target], torch.stack([each["spread"] for each in found]).mean(0)
+
+    def slope(t: Tensor, state: Tensor) -> Tensor:
+        velocity, spread = asked("velocity", state[:, :-1], t)
+        return torch.cat([velocity, spread[:, None]], 1)
 
     ends = torch.tensor([times[0], times[-1]], dtype=x.dtype, device=x.device)
     end = solver.integrate(slope, torch.cat([x, x.new_zeros(len(x), 1)], 1), ends, dist.owner.parameters())[-1]
-    scale = dist.spread_at(float(times[-1]))
-    normal = -0.5 * (end[:, :-1] / scale).square().sum(1) - x.shape[1] * (math.log(scale) + 0.5 * math.log(2 * math.pi))
-    found: Tensor = normal + end[:, -1]
-    return found
+    x, total, scale, count = end[:, :-1], end[:, -1], dist.spread_at(times[-1]), x.shape[1]
+    noise = x / scale
+    if leaps:
+        noise, spread = asked("noise", x, ends[-1])
+        total = total + scale * spread - count
+    return -0.5 * noise.square().sum(1) - count * (math.log(scale) + 0.5 * math.log(2 * math.pi)) + total
 
 
-def moving(dist: Any, by_probe: bool) -> Any:
-    """The velocity at ``x_t`` and ``t``, and its divergence, or that of a probe ``z``, as one function of a batch."""
+def asking(dist: Any, target: str, by_probe: bool) -> Any:
+    """The velocity or the noise at ``x_t`` and ``t``, and its divergence, or that of a probe ``z``, as one function of a batch."""
     kept = dist.__dict__.setdefault("_functions", {})
-    key = ("moving", dist.role, by_probe)
+    key = ("asking", dist.role, target, by_probe)
     if key not in kept:
         from probrl.graph.function import Function
 
         given = tuple(n.Symbol(f"c_{i}", None, (BATCH,), None) for i in range(len(dist.declaration.conditions)))
         x, z = (n.Symbol(name, 1, (BATCH,), None) for name in ("x_t", "z"))
         t = n.Symbol("t", 0, (BATCH,), None)
-        v = dist.flow(dist.said_at(dist.role, False, x, t, t, given, whole=True), x, t)
-        kept[key] = Function({"velocity": v, "spread": dot(z, jvp(v, {x: z})) if by_probe else divergence(v, x)})
+        said = dist.said_at(dist.role, False, x, t, t, given, whole=True)
+        flows = target == "velocity"
+        v = dist.flow(said, x, t) if flows else dist.path.convert(said[0], x, t, source=dist.predicts, target=target)
+        kept[key] = Function({target: v, "spread": dot(z, jvp(v, {x: z})) if by_probe else divergence(v, x)})
     return kept[key]

@@ -113,6 +113,7 @@ class FlowLogProb(LogProb):
 
     solver: Any = None
     times: tuple[float, ...] = ()
+    leaps: bool = False
     probes: int = 0
 
     def body(self, *args: Expr) -> Expr:

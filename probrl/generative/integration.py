@@ -59,6 +59,9 @@ def passed(
 def log_density(head: FlowLogProb, values: tuple[Expr, ...], given: tuple[Expr, ...], probe: Expr | None) -> Expr:
     r"""log p_1(x_1) + int_0^1 div v dt along the probability flow through the values.
 
+    A flow that has no numbers at pure noise gets there in one step, as DDIM does: x_1 is the noise that the network sees, and
+    the logarithm of this step's volume is, to first order, how far its divergence is from that of x / sigma.
+
     Source:
         Chen et al. 2018, "Neural ordinary differential equations", theorem 1; Song et al. 2021, appendix D.2; Grathwohl
         et al. 2019 for the estimator of the divergence.
@@ -68,21 +71,31 @@ def log_density(head: FlowLogProb, values: tuple[Expr, ...], given: tuple[Expr, 
     coefficients = dist.coefficients(scheme)
     total: Any = 0
 
+    def asked(weights: Sequence[float], x: Any, t: float, until: float) -> Any:
+        said = dist.said_at(head.role, head.held, x, n.Number(t, None), n.Number(until, None), given, whole=True)
+        return combined(weights, (x, *said))
+
     def field(k: int, stage: int, x: Any) -> Any:
-        t, until = (n.Number(float(numbers[k]), None) for numbers in (scheme.stages[stage], leads_to(scheme, stage)))
-        said = dist.said_at(head.role, head.held, x, t, until, given, whole=True)
-        return combined([float(c[stage][k]) for c in coefficients], (x, *said))
+        weights = [float(c[stage][k]) for c in coefficients]
+        return asked(weights, x, float(scheme.stages[stage][k]), float(leads_to(scheme, stage)[k]))
+
+    def spread(v: Expr, point: Expr) -> Expr:
+        return divergence(v, point) if probe is None else dot(probe, jvp(v, {point: probe})).mean("probe")
 
     steps = list(solve(scheme, dist.state(values, whole=True), field, _no_noise))
     for k, (_, taken) in enumerate(steps):
         for weights, point, v in zip(scheme.final.predictions, taken.points, taken.predictions, strict=True):
             if weights[k]:
-                spread = divergence(v, point) if probe is None else dot(probe, jvp(v, {point: probe})).mean("probe")
-                total = total + float(weights[k]) * spread
+                total = total + float(weights[k]) * spread(v, point)
     scale = dist.start_scale(scheme, reverse=True)
     x = steps[-1][0]
     count = sum_event(0 * x + 1)
-    return -0.5 * sqnorm(_times(1 / scale, x)) - count * (math.log(scale) + 0.5 * math.log(2 * math.pi)) + total
+    noise = _times(1 / scale, x)
+    if head.leaps:
+        end = head.times[-1]
+        noise = asked(dist.noise_at(end), x, end, end)
+        total = total + scale * spread(noise, x) - count
+    return -0.5 * sqnorm(noise) - count * (math.log(scale) + 0.5 * math.log(2 * math.pi)) + total
 
 
 def _no_noise(k: int, x: Any) -> Any:

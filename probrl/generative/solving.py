@@ -16,6 +16,7 @@ from probrl.solvers import RK4, Adaptive, Scheme, Solver, own_times
 from probrl.solvers.schedule import values
 
 MARGIN = 1e-3  # how far from an end a solver stays where its numbers grow beyond every bound
+LEAP = -5.0  # log(alpha / sigma) where a likelihood takes its last step, as shorter ones would enlarge errors
 CLOSER = 100  # by how much closer to data a likelihood goes, because it asks about data without noise
 TOO_LARGE = 1e8
 
@@ -47,8 +48,8 @@ class Solving:
             )
         return found if steps is None else replace(found, steps=steps)
 
-    def likelihood_of(self, solver: Any, grid: Any) -> tuple[Solver, tuple[float, ...]]:
-        """The solver of a log-probability, and its times, from data to noise."""
+    def likelihood_of(self, solver: Any, grid: Any) -> tuple[Solver, tuple[float, ...], bool]:
+        """The solver of a log-probability, its times, from data to noise, and whether one step more leads to pure noise."""
         found = self._usual_likelihood if solver is None else self.solver_of(solver)
         if found.stochastic or found.target != "velocity":
             raise ExpressionError(
@@ -56,9 +57,12 @@ class Solving:
                 "method, as in pr.solvers.RK4(steps=20)"
             )
         if grid is not None:
-            return found, self._own_grid(found, grid)
+            return found, self._own_grid(found, grid), False
         first, last = self._ends(found, self.nearest / CLOSER)
-        return found, tuple(found.times(self.schedule, last, first))
+        leaps = first == 1 - MARGIN
+        if leaps:
+            first, found = float(self.path.time_of(LEAP)), RK4(24, grid="chebyshev") if solver is None else found
+        return found, tuple(map(float, found.times(self.schedule, last, first))), leaps
 
     @cached_property
     def _usual_likelihood(self) -> Solver:
@@ -104,8 +108,7 @@ class Solving:
         return min(MARGIN, found) if found > 0 else MARGIN  # a path that has noise at 0 may never get there
 
     def _ends(self, solver: Solver, near: float) -> tuple[float, float]:
-        """Both ends, or times near to them: the margin at the noise is one for samples and likelihoods, because it is where
-        the model begins, and what its network says is divided by the little of the data that is left there."""
+        """Both ends, or times near to them: what a network says is divided by the little of the data, or noise, left there."""
         far = 1 - MARGIN
         for first, last in ((1.0, 0.0), (1.0, near), (far, 0.0), (far, near)):
             try:
@@ -152,6 +155,10 @@ class Solving:
         found = self.path.conversion(self.predicts, target)
         a, b = (np.full(len(t), float(c)) if isinstance(c, int) else values(c, t) for c in found)
         return a, b
+
+    def noise_at(self, t: float) -> list[float]:
+        """The shares of the state and of the network's prediction in the noise that it sees at a time."""
+        return [float(weight[0]) for weight in self._numbers("noise", np.array([t]))]
 
     def start_scale(self, scheme: Scheme, reverse: bool = False) -> float:
         """The standard deviation of the state at the noisy end."""

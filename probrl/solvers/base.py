@@ -19,7 +19,7 @@ class Solver:
 
     Args:
         steps: how many.
-        grid: how the times are spaced: "uniform", "quadratic", "log_snr" or "edm"; None is the usual one of the
+        grid: how the times are spaced: "uniform", "quadratic", "chebyshev", "log_snr" or "edm"; None is the usual one of the
             path ("quadratic" for bridges), else the solver's own choice.
 
     Errors:
