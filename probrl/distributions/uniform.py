@@ -23,6 +23,7 @@ class Uniform(Distribution):
     Args:
         low, high: the bounds.
         name: how it prints.
+        variable: how a value of it prints.
 
     Shapes:
         A value has the rank of the bounds. ``pr.Uniform(0, 1).draw(per=s)`` is one value per row of s.
@@ -39,11 +40,11 @@ class Uniform(Distribution):
     default_name = r"\mathcal{U}"
     distribution_torch_class = torch.distributions.Uniform
 
-    def __init__(self, low: Any, high: Any, *, name: str | None = None):
+    def __init__(self, low: Any, high: Any, *, name: str | None = None, variable: str = "x"):
         rank = max(lift(v).type.rank or 0 for v in (low, high))
         if all(isinstance(v, (int, float)) for v in (low, high)) and not low < high:
             raise ExpressionError(f"pr.Uniform({low}, {high}): the lower bound comes first, and below the upper one")
-        super().__init__("x", name=name, rank=rank, given={"low": low, "high": high})
+        super().__init__(variable, name=name, rank=rank, given={"low": low, "high": high})
 
     @classmethod
     def example(cls) -> Uniform:

@@ -132,7 +132,7 @@ class PreciseHead(FunctionHead):
     precise: ClassVar[bool] = True
 
     def body(self, *args: Expr) -> Expr:
-        return super().body(*(n.Definition(WideHead("wide"), (a,)) for a in args))
+        return super().body(*map(WideHead.of, args))
 
     def declares(self, *args: Expr) -> Iterable[tuple[Expr, int]]:
         return ((a, 0) for a in args)
@@ -143,6 +143,12 @@ class WideHead(Head):
     """A value in double precision; it prints as the value."""
 
     name: str
+
+    @staticmethod
+    def of(x: Expr) -> Expr:
+        """A value in double precision, once."""
+        is_wide = isinstance(x, n.Definition) and isinstance(x.head, WideHead)
+        return x if is_wide else n.Definition(WideHead("wide"), (x,))
 
     def body(self, *args: Expr) -> Expr:
         return args[0]

@@ -19,7 +19,8 @@ INSIDE = 1e-3  # how far from the ends times are drawn that are uniform in an in
 
 def uniform(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
     """Uniform between two times."""
-    return Uniform(first, last).draw(per=per), None
+    low, high = (int(end) if end in (0, 1) else end for end in (first, last))
+    return Uniform(low, high, variable="t").draw(per=per), None
 
 
 def likelihood(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
@@ -49,7 +50,7 @@ def edm(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | N
 def arcsine(path: Any, first: float, last: float, per: Expr) -> tuple[Expr, Expr | None]:
     """(1 - cos pi u) / 2 for uniform u: more often near both ends, where a bridge's velocity goes like 1 / sqrt(t (1 - t)),
     which is the density of these times."""
-    angle = n.Number(math.pi, "pi") * Uniform(0.0, 1.0).draw(per=per)
+    angle = n.Number(math.pi, "pi") * Uniform(0, 1).draw(per=per)
     return called("t", _between(first, last, 0.5 - 0.5 * cos(angle))), None
 
 

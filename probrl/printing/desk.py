@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from operator import add, mul
 
 from probrl.expr import definition as d
 from probrl.expr import nodes as n
@@ -97,6 +98,21 @@ class Desk(Recursions):
     def unfolds(self, node: n.Definition) -> bool:
         """Whether a definition's body stands in its place; draws and named values keep their letters."""
         return self.expands(node) and not isinstance(node.head.notation(*node.args), (d.Drawn, d.Letter))
+
+    def worth(self, node: Expr) -> float | None:
+        """What a formula is that stands for numbers alone, where the page says what definitions stand for: a path's alpha
+        may be 1 at all times, and 1 x is printed as x."""
+        if not self._expand or self.has_letter(node):
+            return None
+        if isinstance(node, n.Number):
+            return node.value if node.letter is None else None
+        if isinstance(node, n.Definition):
+            return self.worth(node.body) if self.unfolds(node) else None
+        if isinstance(node, (n.Add, n.Mul, n.Pow)):
+            x, y = self.worth(node.x), self.worth(node.y)
+            if x is not None and y is not None and (x or y >= 0 or not isinstance(node, n.Pow)):
+                return {n.Add: add, n.Mul: mul, n.Pow: pow}[type(node)](x, y)
+        return None
 
     def _read_ahead(self, node: n.Definition) -> b.Box | None:
         """A definition with its arguments is read ahead as a whole where it mixes rows; None where it does not."""

@@ -87,7 +87,8 @@ def _(node: n.Range, desk: Desk) -> b.Box:
 # --- arithmetic ------------------------------------------------------------------------------------------------
 @lay.register(n.Add)
 def _(node: n.Add, desk: Desk) -> b.Box:
-    return b.Sum(tuple(desk.box(t) for t in _operands(node, n.Add, desk)))
+    terms = [t for t in _operands(node, n.Add, desk) if desk.worth(t) != 0] or [node.y]
+    return desk.box(terms[0]) if len(terms) == 1 else b.Sum(tuple(map(desk.box, terms)))
 
 
 def _operands(node: n.Add | n.Mul, kind: type[Expr], desk: Desk) -> list[Expr]:
@@ -120,20 +121,24 @@ def _starts_negative(node: Expr) -> bool:
 @lay.register(n.Mul)
 def _(node: n.Mul, desk: Desk) -> b.Box:
     if is_quotient(node) and isinstance(node.y, n.Pow):
+        if desk.worth(node.y.x) == 1:
+            return desk.box(node.x)
         over, under = desk.box(node.x), desk.box(node.y.x)
         return b.Negative(b.Fraction(over.x, under)) if isinstance(over, b.Negative) else b.Fraction(over, under)
     factors = _operands(node, n.Mul, desk)
-    if factors[0] is _MINUS_ONE:
-        rest = [desk.box(f) for f in factors[1:]]
-        return b.Negative(rest[0] if len(rest) == 1 else b.Product(tuple(rest)))
+    negative = factors[0] is _MINUS_ONE or desk.worth(factors[0]) == -1
+    factors = [f for f in factors[negative:] if desk.worth(f) != 1] or factors[-1:]
     made = [desk.box(f) for f in factors]
-    if isinstance(made[0], b.Negative):  # a quotient whose numerator is negative stands first: the sign comes out
-        return b.Negative(b.Product((made[0].x, *made[1:])))
-    return b.Product(tuple(made))
+    if not negative and isinstance(made[0], b.Negative):  # a quotient with a negative numerator: the sign comes out
+        negative, made[0] = True, made[0].x
+    product = made[0] if len(made) == 1 else b.Product(tuple(made))
+    return b.Negative(product) if negative else product
 
 
 @lay.register(n.Pow)
 def _(node: n.Pow, desk: Desk) -> b.Box:
+    if desk.worth(node.x) == 1 or desk.worth(node.y) == 1:
+        return desk.box(node.x)
     if node.y is _HALF:
         return b.Root(desk.box(node.x))
     with desk.coordinate(None if not node.y.type.rank else desk.current_coordinate):

@@ -130,7 +130,8 @@ class Page:
         indexed = {x.axis for x in shown if isinstance(x, (n.Recursion, n.Shift))}
         indexed |= {x.axis.name for x in shown if isinstance(x, n.Range)}
         repeated = _repeated(roots, nodes, self._printed, LONG_EXPANDED if self._expand else LONG)
-        desk = Desk(self._expand, indexed, {x for x in repeated if not self._is_short(x)}, settled, self._define)
+        shared = {x for x in repeated if not self._is_short(x) and not self._printed_body(x) & repeated}
+        desk = Desk(self._expand, indexed, shared, settled, self._define)
         open_ones = {x.axis.name for x in shown if isinstance(x, n.Range) and x.axis.open}
         typed = [x.type for x in shown if hasattr(x, "type")] if open_ones else []  # a message may show a node without
         desk.met = {a.name: a for kind in typed for a in kind.axes if a.name in open_ones and not a.open}
@@ -153,6 +154,10 @@ class Page:
         ):
             return (node.body,)
         return children(node)
+
+    def _printed_body(self, node: Expr) -> set[Expr]:
+        """What stands in the place of a definition, which then needs no second letter."""
+        return {node.body} if isinstance(node, n.Definition) and Desk.asked_for(self._expand, node) else set()
 
     def _is_short(self, node: Expr) -> bool:
         """Whether a formula prints as a letter or a name of its own anyway."""
