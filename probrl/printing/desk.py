@@ -19,6 +19,7 @@ from probrl.printing.scope import Row
 
 IS_DRAWN = Spelled(r" \sim ", " ~ ")
 BECOMES = Spelled(r" \leftarrow ", " ← ")
+_ARITHMETIC: dict[type[Expr], Callable[[float, float], float]] = {n.Add: add, n.Mul: mul, n.Pow: pow}
 _LAWS = {
     "normal": ("varepsilon", Spelled(r"\mathcal{N}(0, 1)", "N(0, 1)")),
     "uniform": ("u", Spelled(r"\mathcal{U}[0, 1)", "U[0, 1)")),
@@ -111,7 +112,7 @@ class Desk(Recursions):
         if isinstance(node, (n.Add, n.Mul, n.Pow)):
             x, y = self.worth(node.x), self.worth(node.y)
             if x is not None and y is not None and (x or y >= 0 or not isinstance(node, n.Pow)):
-                return {n.Add: add, n.Mul: mul, n.Pow: pow}[type(node)](x, y)
+                return float(_ARITHMETIC[type(node)](x, y))
         return None
 
     def _read_ahead(self, node: n.Definition) -> b.Box | None:
