@@ -87,8 +87,11 @@ def _collected(rows: Any) -> Any:
         raise DataError("this Dataset has no length: collect its rows into a dict of tensors") from error
     if n == 0:
         raise DataError("the data set is empty: it has no rows")
+    items = [rows[i] for i in range(n)]
     try:
-        return default_collate([rows[i] for i in range(n)])
+        return default_collate(items)
+    except KeyError as error:
+        raise DataError(f"the items of this Dataset do not stack into tensors: one lacks the key {error}") from error
     except (RuntimeError, TypeError) as error:
         raise DataError(f"the items of this Dataset do not stack into tensors: {error}") from error
 

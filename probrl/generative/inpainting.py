@@ -16,6 +16,9 @@ def inpainted(dist: Any, solver: Any, times: Any, x: Tensor, predict: Any, gener
               known: tuple[Tensor, Tensor]) -> list[Tensor]:  # fmt: skip
     """All states; the last has the known values.
 
+    What is unknown is drawn nearly, not exactly, from the conditional law, because a step does not know what the next one
+    puts in: of two coordinates with correlation 0.9 the second keeps part of it, more by a stochastic solver than by the flow.
+
     Args:
         dist: the model.
         solver, times: its solver and the times of it.

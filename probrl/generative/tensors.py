@@ -69,8 +69,8 @@ class Tensors:
             grid: its own times, falling.
             start: the state at the first time, in place of fresh noise. A stochastic Heun's step begins with half of its
                 noise, which is added to a start too.
-            known: ``(mask, value)``: the coordinates that are known keep what the path makes of them (inpainting); of
-                several variables two dicts.
+            known: ``(mask, value)``: the coordinates that are known keep what the path makes of them (inpainting by
+                replacement, which is approximate and nearer with a stochastic solver); of several variables two dicts.
             generator: of the noise; None is torch's own.
             compiled: whether all steps run as one compiled graph: for a model that is asked often. The first call takes
                 its time.

@@ -117,6 +117,7 @@ WRONG = {
     "a stream": (Stream(), "no length"),
     "no length": (type("D", (Dataset,), {"__getitem__": lambda s, i: X[i]})(), "no length"),
     "ragged": (Rows(lambda i: X[: i + 1]), "do not stack"),
+    "other keys": (Rows(lambda i: {"x" if i < 3 else "y": X[i]}), "one lacks the key 'x'"),
     "a number of its own": (3, "'x' is a int"),
     "ragged lists": ({"x": [[1.0], [2.0, 3.0]]}, "column 'x' is no array"),
     "none": (None, "'x' is a NoneType"),
