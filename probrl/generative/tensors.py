@@ -230,6 +230,9 @@ class Tensors:
     ) -> Tensor:
         """The logarithm of the density of the variables in a dict, one per row, by the formula of :meth:`log_prob`.
 
+        Gradients pass to the data and to the parameters through every step, for which all of them are kept: megabytes per
+        row. Where only the numbers are wanted, ask under ``torch.no_grad()``.
+
         Args:
             x_dict: variables and conditions by name.
             sum_features, feature_dims: pixyz's; features are always summed.
