@@ -59,10 +59,12 @@ class Solving:
         if grid is not None:
             return found, self._own_grid(found, grid), False
         first, last = self._ends(found, self.nearest / CLOSER)
-        leaps = first == 1 - MARGIN
-        if leaps:
-            first, found = float(self.path.time_of(LEAP)), RK4(24, grid="chebyshev") if solver is None else found
-        return found, tuple(map(float, found.times(self.schedule, last, first))), leaps
+        if first == 1 - MARGIN:
+            fine = RK4(24, grid="chebyshev") if solver is None else found
+            times = tuple(map(float, fine.times(self.schedule, last, float(self.path.time_of(LEAP)))))
+            if self._bounded(fine, times):  # else alpha falls so steeply that it is small at t = 1 alone
+                return fine, times, True
+        return found, tuple(map(float, found.times(self.schedule, last, first))), False
 
     @cached_property
     def _usual_likelihood(self) -> Solver:

@@ -56,7 +56,7 @@ def _solved(equation: Any, given: Any) -> Iterator[Any]:
         return  # sympy would search for long
     try:
         found = sympy.solve(equation.subs(t, x), x)
-    except (NotImplementedError, ValueError, TypeError):
+    except (NotImplementedError, ValueError, TypeError, RecursionError):  # the last where sympy goes round in circles
         return
     for formula in found if isinstance(found, list) else []:
         yield from (min((y, sympy.expand(y)), key=sympy.count_ops) for y in _rationalised(formula, given))

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import sympy
 import torch
 
 import probrl as pr
@@ -122,17 +123,23 @@ class Wrong(ExactMixture):
         return super().forward(x_t, t, condition) + 0.02 * torch.sin(5 * x_t)
 
 
-@pytest.mark.parametrize("name", ["Linear", "GVP", "Circle"])
+@pytest.mark.parametrize("name", ["Linear", "Circle"])
 def test_errors_of_a_network_are_not_enlarged_near_pure_noise(name):
     """A step near pure noise divides them by alpha: the usual ones are short there, so that shorter ones say the same."""
     p = path(name)
     mu = pr.Diffusion("x", Wrong(p, "noise"), path=p, predicts="noise")
     x = {"x": torch.linspace(-1.0, 1.6, 10, dtype=torch.float64)[:, None]}
-    adaptive = mu.log_prob(x, solver=pr.solvers.Adaptive(rtol=1e-5, atol=1e-5))
+    adaptive = mu.log_prob(x, solver=pr.solvers.Adaptive(rtol=1e-4, atol=1e-4))
     torch.testing.assert_close(mu.log_prob(x), adaptive, atol=0.1, rtol=0)
-    for solver in (None, pr.solvers.Adaptive(rtol=1e-5, atol=1e-5)):  # z^2 = 1: in one dimension a probe errs nowhere
+    for solver in (None, pr.solvers.Adaptive(rtol=1e-4, atol=1e-4)):  # z^2 = 1: in one dimension a probe errs nowhere
         one = mu.log_prob(x, probes=1, solver=solver)
         torch.testing.assert_close(one, mu.log_prob(x, solver=solver), atol=1e-6, rtol=0)
+
+
+def test_a_path_that_is_noise_at_its_end_alone_has_a_finite_density():
+    p = pr.paths.GaussianPath((1 - pr.paths.t) ** sympy.Rational(1, 8), pr.paths.t)
+    mu = pr.Diffusion("x", ExactMixture(p, "noise"), path=p)
+    assert mu.log_prob({"x": torch.zeros(2, 1, dtype=torch.float64)}).isfinite().all()
 
 
 def test_an_option_that_there_is_not_is_refused():

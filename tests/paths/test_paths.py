@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import sympy
 import torch
 
 import probrl as pr
@@ -110,6 +111,11 @@ def test_where_a_limit_is_declared_there_is_a_number(name):
 def test_the_inverse_of_the_log_snr(name):
     p, t = path(name), torch.tensor([1e-5, 1e-3, 0.05, 0.3, 0.6, 0.9, 0.999], dtype=torch.float64)
     torch.testing.assert_close(p.time_of(p.half_log_snr(t)), t, rtol=1e-7, atol=0)
+    assert p.time_of(p.half_log_snr(0.25)) == pytest.approx(0.25, rel=1e-9)
+
+
+def test_an_equation_that_sympy_does_not_come_to_an_end_with_is_solved_by_bisection():
+    p = pr.paths.GaussianPath((1 - pr.paths.t) * sympy.exp(-20 * pr.paths.t), pr.paths.t)
     assert p.time_of(p.half_log_snr(0.25)) == pytest.approx(0.25, rel=1e-9)
 
 
