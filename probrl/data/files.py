@@ -37,7 +37,7 @@ def read(path: str | Path) -> Any:
             "save a dict of tensors, torch.save({'x': x}, path)"
         ) from error
     except (OSError, EOFError, ValueError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read: {str(error).strip() or type(error).__name__}") from error
+        raise DataError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _numpy(path: Path) -> Any:

@@ -181,8 +181,7 @@ class AppliedModel(Applied):
         Args:
             values: one per variable.
             divergence: "exact", or how many Rademacher probes estimate it, the same along a trajectory.
-            solver: a deterministic one with fixed steps; None is RK4 with 20; with 24 where a step of DDIM follows; with 40 where
-                a path's noise grows over orders of magnitude (VE, EDM).
+            solver: a deterministic one with fixed steps; None is RK4 with 40 steps.
             grid: its own times, rising.
         """
         data = tuple(map(ranked, self.dist.values_of(self, values, named), self.dist.ranks))

@@ -65,25 +65,25 @@ def repeats(name: str, n: Any) -> int:
     return whole
 
 
-def lengths(name: str, conditions: Mapping[str, Any]) -> dict[str, int]:
-    """How many rows every condition has; of a dict, all its entries.
+def lengths(name: str, columns: Mapping[str, Any], kind: str = "condition") -> dict[str, int]:
+    """How many rows every condition (or whatever kind of column) has; of a dict, all its entries.
 
     Errors:
-        DataError for what is no tensor with rows, and for conditions of different lengths.
+        DataError for what is no tensor with rows, and for columns of different lengths.
     """
     found: dict[str, int] = {}
-    for condition, value in conditions.items():
+    for column, value in columns.items():
         for where, x in tree_flatten_with_path(value)[0]:
-            entry = condition + keystr(where)
+            entry = column + keystr(where)
             if not isinstance(x, Tensor) or not x.dim():
                 said = "one number" if isinstance(x, Tensor) else f"a {type(x).__name__}"
                 raise DataError(
-                    f"{name}: the condition '{entry}' is {said}; give a tensor with rows: torch.as_tensor(...)"
+                    f"{name}: the {kind} '{entry}' is {said}; give a tensor with rows: torch.as_tensor(...)"
                 )
             found[entry] = len(x)
     if len(set(found.values())) > 1:
         said = ", ".join(f"{c} {rows}" for c, rows in found.items())
-        raise DataError(f"{name}: its conditions have different lengths: {said}")
+        raise DataError(f"{name}: its {kind}s have different lengths: {said}")
     return found
 
 

@@ -25,7 +25,7 @@ from probrl.generative.heads import Matching, Predicted
 from probrl.generative.model import Model, read_shapes
 from probrl.generative.pieces import called, flat, shaped
 from probrl.generative.solving import MARGIN
-from probrl.solvers import EulerMaruyama, Scheme, Solver
+from probrl.solvers import RK4, EulerMaruyama, Scheme, Solver
 
 KINDS = ("displacement", "velocity")
 
@@ -210,6 +210,10 @@ class Bridge(Model):
     @cached_property
     def nearest(self) -> float:
         return MARGIN
+
+    @cached_property
+    def _usual_likelihood(self) -> Solver:
+        return RK4(20)  # on the grid that bridges have
 
     def _ends(self, solver: Solver, near: float) -> tuple[float, float]:
         """As near to the start as to the data: what is known of the start is its law at t = 1, and at no time before."""

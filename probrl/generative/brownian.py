@@ -80,7 +80,7 @@ class Brownian:
     def half_log_snr(self, t: Any) -> Any:
         """Refused: between two points there is no ratio of signal to noise."""
         raise ExpressionError(
-            "a bridge has no signal-to-noise ratio, so its grids are 'uniform', 'quadratic' and 'chebyshev', and solvers that go by "
+            "a bridge has no signal-to-noise ratio, so its grids are 'uniform' and 'quadratic', and solvers that go by "
             "the ratio (DPM, DDIM) do not fit: write pr.solvers.EulerMaruyama(steps=20) or pr.solvers.Heun(steps=20)"
         )
 

@@ -55,7 +55,7 @@ class ConsistencyModel(Model):
         network: F, ``net(x_t, t, condition)``.
         path: EDM's unless something else is said.
         levels: how many steps the grid of training has.
-        grid: how they are spaced: "uniform" (which on EDM's path are EDM's noise levels), "log_snr", "quadratic", "chebyshev", "edm".
+        grid: how they are spaced: "uniform" (which on EDM's path are EDM's noise levels), "log_snr", "quadratic", "angle", "edm".
         slow: whose answer is matched: "ema", the moving average, which the program moves by ``pr.Polyak(f.ema, tau=...)``;
             "live" for the network itself, held still.
         huber: c of the pseudo-Huber distance sqrt(|d|^2 + c^2) - c in place of the square; 0 is the square.

@@ -11,6 +11,7 @@ from probrl.expr.operators import lift
 from probrl.generative.applied import AppliedModel
 from probrl.generative.diffusion import Diffusion
 from probrl.generative.model import Model
+from probrl.generative.solving import TOO_LARGE
 
 
 class Guided(Diffusion):
@@ -108,6 +109,11 @@ class EnergyGuided(Guided):
         super().__init__(model, prediction, **options)
         self.__dict__["energy"] = energy
         self.__dict__["weight_of_energy"] = weight
+
+    def _has_target(self, t: float) -> bool:
+        """Nor may the energy's gradient be weighted without bound: at pure noise a velocity weighs it by 1 / alpha."""
+        _, share = self.path.conversion("score", self.predicts)
+        return super()._has_target(t) and (isinstance(share, int) or abs(float(share(t))) < TOO_LARGE)
 
     @property
     def said(self) -> str:

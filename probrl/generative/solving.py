@@ -57,20 +57,25 @@ class Solving:
                 "method, as in pr.solvers.RK4(steps=20)"
             )
         if grid is not None:
-            return found, self._own_grid(found, grid), False
+            times = self._own_grid(found, grid)
+            if times[0] > times[-1]:
+                raise DataError(
+                    f"{self.notation}.log_prob(grid=...): a likelihood goes from data to noise, so the times rise; a falling grid, "
+                    f"from {times[0]:g} to {times[-1]:g}, is one for .sample"
+                )
+            return found, times, False
         first, last = self._ends(found, self.nearest / CLOSER)
         if first == 1 - MARGIN:
-            fine = RK4(24, grid="chebyshev") if solver is None else found
-            times = tuple(map(float, fine.times(self.schedule, last, float(self.path.time_of(LEAP)))))
-            if self._bounded(fine, times):  # else alpha falls so steeply that it is small at t = 1 alone
-                return fine, times, True
+            times = tuple(map(float, found.times(self.schedule, last, float(self.path.time_of(LEAP)))))
+            if self._bounded(found, times):  # else alpha falls so steeply that it is small at t = 1 alone
+                return found, times, True
         return found, tuple(map(float, found.times(self.schedule, last, first))), False
 
     @cached_property
     def _usual_likelihood(self) -> Solver:
-        """Steps that are smaller near the data; where noise grows over orders of magnitude, steps of its size."""
+        """Steps that are as short near data and near noise as the path asks for."""
         wide = min(float(self.schedule.sigma(0.0)), float(self.schedule.alpha(1.0))) > 1 / TOO_LARGE
-        return RK4(40, grid="edm") if wide else RK4(20, grid="quadratic")
+        return RK4(40, grid="edm" if wide else "angle")
 
     @staticmethod
     def probes_of(divergence: Any) -> int:

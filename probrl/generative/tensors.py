@@ -222,6 +222,11 @@ class Tensors:
         """With data (a dict), a tensor, see :meth:`get_log_prob`; with an expression, a formula."""
         if args and isinstance(args[0], Mapping):
             return self.get_log_prob(args[0], **options)
+        if args and isinstance(args[0], Tensor):
+            dist: Any = self
+            raise ExpressionError(
+                f"{dist.notation}.log_prob(tensor): give it by name, as in .log_prob({{'{dist.declaration.variables[0]}': tensor}})"
+            )
         found: Any = super().log_prob(*args, **options)  # type: ignore[misc]
         return found
 
@@ -243,7 +248,7 @@ class Tensors:
         missing = [v for v in names if v not in x_dict]
         if missing:
             raise DataError(f"{dist.notation} ({dist.declaration}) needs '{missing[0]}', which the data lacks")
-        self._rows_of(x_dict)
+        lengths(dist.notation, {k: x_dict[k] for k in names}, "column")
         probes = options.pop("probes", None)
         exact = options.pop("exact", probes is None)
         if exact and probes is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from operator import add, mul
+from typing import Any
 
 from probrl.expr import definition as d
 from probrl.expr import nodes as n
@@ -19,7 +20,7 @@ from probrl.printing.scope import Row
 
 IS_DRAWN = Spelled(r" \sim ", " ~ ")
 BECOMES = Spelled(r" \leftarrow ", " ← ")
-_ARITHMETIC: dict[type[Expr], Callable[[float, float], float]] = {n.Add: add, n.Mul: mul, n.Pow: pow}
+_ARITHMETIC: dict[type[Expr], Callable[[float, float], Any]] = {n.Add: add, n.Mul: mul, n.Pow: pow}
 _LAWS = {
     "normal": ("varepsilon", Spelled(r"\mathcal{N}(0, 1)", "N(0, 1)")),
     "uniform": ("u", Spelled(r"\mathcal{U}[0, 1)", "U[0, 1)")),
@@ -111,9 +112,15 @@ class Desk(Recursions):
             return self.worth(node.body) if self.unfolds(node) else None
         if isinstance(node, (n.Add, n.Mul, n.Pow)):
             x, y = self.worth(node.x), self.worth(node.y)
-            if x is not None and y is not None and (x or y >= 0 or not isinstance(node, n.Pow)):
-                return float(_ARITHMETIC[type(node)](x, y))
+            if x is not None and y is not None:
+                return _computed(_ARITHMETIC[type(node)], x, y)
         return None
+
+    def vanishes(self, node: Expr) -> bool:
+        """Whether a term is 0, or a product with what is."""
+        if isinstance(node, n.Mul) and not self.has_letter(node) and (self.vanishes(node.x) or self.vanishes(node.y)):
+            return True
+        return self.worth(node) == 0
 
     def _read_ahead(self, node: n.Definition) -> b.Box | None:
         """A definition with its arguments is read ahead as a whole where it mixes rows; None where it does not."""
@@ -231,3 +238,12 @@ class Desk(Recursions):
 
         self.later(key, line)
         return here
+
+
+def _computed(operation: Callable[[float, float], Any], x: float, y: float) -> float | None:
+    """A number made of two, or None where there is no real one."""
+    try:
+        found = operation(x, y)
+    except (ArithmeticError, ValueError):
+        return None
+    return None if isinstance(found, complex) else found

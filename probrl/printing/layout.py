@@ -43,7 +43,7 @@ SIGNS = {
 }
 EQUALS = SIGNS["eq"]
 MAPSTO = Spelled(r" \mapsto ", " ↦ ")
-_MINUS_ONE = n.Number(-1, None)
+_ONE, _MINUS_ONE = n.Number(1, None), n.Number(-1, None)
 _HALF = n.Number(0.5, None)
 
 
@@ -87,7 +87,7 @@ def _(node: n.Range, desk: Desk) -> b.Box:
 # --- arithmetic ------------------------------------------------------------------------------------------------
 @lay.register(n.Add)
 def _(node: n.Add, desk: Desk) -> b.Box:
-    terms = [t for t in _operands(node, n.Add, desk) if desk.worth(t) != 0] or [node.y]
+    terms = [t for t in _operands(node, n.Add, desk) if not desk.vanishes(t)] or [node.y]
     return desk.box(terms[0]) if len(terms) == 1 else b.Sum(tuple(map(desk.box, terms)))
 
 
@@ -126,13 +126,15 @@ def _(node: n.Mul, desk: Desk) -> b.Box:
         over, under = desk.box(node.x), desk.box(node.y.x)
         return b.Negative(b.Fraction(over.x, under)) if isinstance(over, b.Negative) else b.Fraction(over, under)
     factors = _operands(node, n.Mul, desk)
-    negative = factors[0] is _MINUS_ONE or desk.worth(factors[0]) == -1
-    factors = [f for f in factors[negative:] if desk.worth(f) != 1] or factors[-1:]
-    made = [desk.box(f) for f in factors]
-    if not negative and isinstance(made[0], b.Negative):  # a quotient with a negative numerator: the sign comes out
-        negative, made[0] = True, made[0].x
+    leads = factors[0] is _MINUS_ONE
+    worth = {f: desk.worth(f) for f in factors[leads:]}
+    negative = leads + sum(worth[f] == -1 for f in factors[leads:])
+    kept = [f for f in factors[leads:] if worth[f] not in (1, -1)] or [_ONE]
+    made = [desk.box(f) for f in kept]
+    if isinstance(made[0], b.Negative):  # a quotient with a negative numerator: the sign comes out
+        negative, made[0] = negative + 1, made[0].x
     product = made[0] if len(made) == 1 else b.Product(tuple(made))
-    return b.Negative(product) if negative else product
+    return b.Negative(product) if negative % 2 else product
 
 
 @lay.register(n.Pow)

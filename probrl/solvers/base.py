@@ -19,7 +19,7 @@ class Solver:
 
     Args:
         steps: how many.
-        grid: how the times are spaced: "uniform", "quadratic", "chebyshev", "log_snr" or "edm"; None is the usual one of the
+        grid: how the times are spaced: "uniform", "quadratic", "angle", "log_snr" or "edm"; None is the usual one of the
             path ("quadratic" for bridges), else the solver's own choice.
 
     Errors:
@@ -107,8 +107,10 @@ def own_times(times: Any) -> Array:
     try:
         found = np.asarray([float(x) for x in times], dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"grid={times!r}: a grid is a sequence of times in [0, 1], all falling") from None
+        raise DataError(f"grid={times!r}: a grid is a sequence of times in [0, 1]") from None
     steps = np.diff(found)
     if len(found) < 2 or found.min() < 0 or found.max() > 1 or not ((steps < 0).all() or (steps > 0).all()):
-        raise DataError(f"grid={list(times)}: a grid is at least two times in [0, 1], all falling (from noise to data)")
+        raise DataError(
+            f"grid={list(times)}: a grid is at least two times in [0, 1], all falling (samples) or all rising (densities)"
+        )
     return found

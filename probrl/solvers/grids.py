@@ -21,9 +21,12 @@ def quadratic(schedule: Schedule, first: float, last: float, steps: int) -> Arra
     return np.linspace(first**0.5, last**0.5, steps + 1) ** 2
 
 
-def chebyshev(schedule: Schedule, first: float, last: float, steps: int) -> Array:
-    """Equal steps of the angle whose squared sine is time: finer near both ends. Source: Chebyshev's extreme points."""
-    return np.sin(np.linspace(np.arcsin(first**0.5), np.arcsin(last**0.5), steps + 1)) ** 2
+def angle(schedule: Schedule, first: float, last: float, steps: int) -> Array:
+    """Of the angle whose tangent is sigma / alpha, steps that are shorter near data and near noise (as Chebyshev's points)."""
+    low, high = np.arctan(np.exp(-_at(schedule, first, last)))
+    share = np.sin(np.linspace(0, np.pi / 2, steps + 1)) ** 2
+    inside = low + (high - low) * share[1:-1]
+    return np.array([first, *values(schedule.time_of, -np.log(np.tan(inside))), last])
 
 
 def log_snr(schedule: Schedule, first: float, last: float, steps: int) -> Array:
@@ -45,8 +48,13 @@ def edm(schedule: Schedule, first: float, last: float, steps: int) -> Array:
 def _inside(schedule: Schedule, first: float, last: float, steps: int) -> Array:
     """The log-SNR at both ends, held where the step that leads to the end itself errs no more than a method of order 2."""
     bound = 1.3 + np.log(steps)
+    return np.clip(_at(schedule, first, last), -bound, bound)
+
+
+def _at(schedule: Schedule, first: float, last: float) -> Array:
+    """The log-SNR at both ends, which may be infinite."""
     with np.errstate(all="ignore"):
-        return np.clip(values(schedule.half_log_snr, np.array([first, last])), -bound, bound)
+        return values(schedule.half_log_snr, np.array([first, last]))
 
 
-GRIDS: dict[str, Callable[..., Array]] = {f.__name__: f for f in (uniform, quadratic, chebyshev, log_snr, edm)}
+GRIDS: dict[str, Callable[..., Array]] = {f.__name__: f for f in (uniform, quadratic, angle, log_snr, edm)}

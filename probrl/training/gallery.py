@@ -17,7 +17,7 @@ from probrl.training.measured import joint
 from probrl.training.rest import at_rest
 
 POINTS, FRAMES, RESOLUTION = 2000, 40, 60
-COARSE = RK4(10, grid="chebyshev")  # what is looked at needs no more, and takes half as long as the usual one
+COARSE = RK4(10, grid="angle")  # what is looked at needs no more, and takes half as long as the usual one
 
 
 def draw(trainer: Any, folder: Path) -> list[Path]:

@@ -10,14 +10,9 @@ import probrl as pr
 from probrl.networks import TimeMLP
 from tests.generative.exact import ExactNormal, normal
 from tests.generative.mixture import ExactMixture, clusters, log_density
-from tests.paths.families import NAMES, PREDICTIONS, SHIPPED, path
+from tests.paths.families import NAMES, PREDICTIONS, path
 
 KINDS = {name: PREDICTIONS[i % len(PREDICTIONS)] for i, name in enumerate(NAMES)}
-
-
-def solver_for(name):
-    """Shipped paths have enough steps by default."""
-    return None if name in SHIPPED else pr.solvers.RK4(40, grid="quadratic")
 
 
 def ends(model):
@@ -43,7 +38,7 @@ def test_normal_data_in_three_dimensions(name):
     mean, covariance = normal(3)
     mu = pr.Diffusion("x", ExactNormal(path(name), "velocity", mean, covariance), path=path(name), predicts="velocity")
     x = torch.distributions.MultivariateNormal(mean, covariance).sample((30,))
-    found = mu.log_prob({"x": x}, exact=True, solver=solver_for(name))
+    found = mu.log_prob({"x": x}, exact=True)
     true = of_normal_data(path(name), mean, covariance, *ends(mu)).log_prob(x.double())
     torch.testing.assert_close(found.double(), true, atol=1e-3, rtol=0)
 
@@ -54,7 +49,7 @@ def test_a_mixture_with_its_exact_network(name):
     p = path(name)
     mu = pr.Diffusion("x", ExactMixture(p, KINDS[name]), path=p, predicts=KINDS[name])
     x = torch.linspace(-1.6, 2.2, 40, dtype=torch.float64)[:, None]
-    found = mu.log_prob({"x": x}, exact=True, solver=solver_for(name))
+    found = mu.log_prob({"x": x}, exact=True)
     torch.testing.assert_close(found, log_density(p, x[:, 0], *ends(mu)), atol=1e-3, rtol=0)
     if p.alpha(ends(mu)[0]) < 1e-9:
         torch.testing.assert_close(found, clusters(p, 0.0).log_prob(x[:, 0]), atol=1e-3, rtol=0)
@@ -112,7 +107,7 @@ def test_every_likelihood_is_finite_to_the_end(name, predicts):
     *_, leaps = mu.likelihood_of(None, None)
     if leaps:
         x = torch.linspace(-1.0, 1.6, 9, dtype=torch.float64)[:, None]
-        found = mu.log_prob({"x": x}, solver=solver_for(name))
+        found = mu.log_prob({"x": x})
         torch.testing.assert_close(found, clusters(p, 0.0).log_prob(x[:, 0]), atol=1e-3, rtol=0)
 
 
@@ -140,6 +135,23 @@ def test_a_path_that_is_noise_at_its_end_alone_has_a_finite_density():
     p = pr.paths.GaussianPath((1 - pr.paths.t) ** sympy.Rational(1, 8), pr.paths.t)
     mu = pr.Diffusion("x", ExactMixture(p, "noise"), path=p)
     assert mu.log_prob({"x": torch.zeros(2, 1, dtype=torch.float64)}).isfinite().all()
+
+
+@pytest.mark.parametrize("alpha", [sympy.sqrt(1 - pr.paths.t**2), (1 - pr.paths.t) ** 3, 1 - pr.paths.t], ids=str)
+def test_default_steps_are_enough_for_paths_of_any_speed(alpha):
+    p = pr.paths.GaussianPath(alpha, 3 * pr.paths.t if alpha.is_polynomial() else pr.paths.t)
+    mu = pr.Diffusion("x", ExactMixture(p, "noise"), path=p)
+    x = torch.linspace(-1.6, 2.2, 40, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(mu.log_prob({"x": x}), clusters(p, 0.0).log_prob(x[:, 0]), atol=1e-3, rtol=0)
+
+
+def test_densities_go_from_data_to_noise():
+    mu = pr.Flow("x", TimeMLP(2, hidden=(8,)))
+    for solver in (None, pr.solvers.Adaptive()):
+        with pytest.raises(pr.errors.DataError, match="from data to noise, so the times rise"):
+            mu.log_prob({"x": torch.zeros(2, 2)}, grid=[1.0, 0.5, 0.0], solver=solver)
+    with pytest.raises(pr.errors.ExpressionError, match=r"log_prob\(\{'x': tensor\}\)"):
+        mu.log_prob(torch.zeros(2, 2))
 
 
 def test_an_option_that_there_is_not_is_refused():

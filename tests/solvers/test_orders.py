@@ -64,7 +64,7 @@ def test_bad_steps_and_grids_are_refused_by_name(kind):
     for steps in (0, -1, 2.5, True):
         with pytest.raises(DataError, match=rf"pr.solvers.{kind.__name__}\(steps={steps}\)"):
             kind(steps=steps)
-    with pytest.raises(DataError, match="the grids are 'uniform', 'quadratic', 'chebyshev', 'log_snr', 'edm'"):
+    with pytest.raises(DataError, match="the grids are 'uniform', 'quadratic', 'angle', 'log_snr', 'edm'"):
         kind(grid="fine")
     with pytest.raises(DataError, match="from one time in"):
         kind(steps=3).times(path("Linear"), 1.0, 1.0)
@@ -72,7 +72,7 @@ def test_bad_steps_and_grids_are_refused_by_name(kind):
 
 def test_grids():
     p = path("LinearVP")
-    for grid in ("uniform", "quadratic", "chebyshev", "log_snr", "edm"):
+    for grid in ("uniform", "quadratic", "angle", "log_snr", "edm"):
         times = pr.solvers.Euler(7, grid=grid).times(p)
         assert len(times) == 8 and times[0] == 1 and times[-1] == 0 and (np.diff(times) < 0).all()
     l = p.half_log_snr(torch.tensor(pr.solvers.DPM(6).times(p, 0.7, 0.1)))

@@ -1,0 +1,66 @@
+"""Expanded pages leave out factors of 1 and terms of 0, and what they print is what runs."""
+
+import random
+
+import pytest
+import torch
+from sympy.parsing.sympy_parser import convert_xor, implicit_multiplication, parse_expr, standard_transformations
+
+import probrl as pr
+from probrl.expr.base import Expr
+
+AT = {"x": 0.7, "y": 1.3}
+SYMBOLS = dict(zip(AT, pr.symbols("x y"), strict=True))
+
+
+def formula(draw: random.Random, depth: int):
+    """A formula of two symbols and numbers, mostly 0, 1 and -1."""
+    if not depth:
+        return draw.choice([*SYMBOLS.values(), *SYMBOLS.values(), 1, -1, 0, 2, -2, 1.0, -0.5])
+    a, b = formula(draw, depth - 1), formula(draw, draw.randrange(depth))
+    kind = draw.randrange(6)
+    if kind == 0:
+        return -a
+    if kind == 1:
+        return a / (b if isinstance(b, Expr) else draw.choice([1, -1, 2, pr.sqrt(SYMBOLS["y"])]))
+    if kind == 2:
+        return a ** draw.choice([1, 2, 0.0 + 1])
+    return a + b if kind == 3 else a - b if kind == 4 else a * b
+
+
+def read(text: str) -> float:
+    """The value of what is printed."""
+    words = text.replace("·", "*").replace("√", "sqrt").replace("²", "**2")
+    return complex(
+        parse_expr(words, transformations=(*standard_transformations, implicit_multiplication, convert_xor)).subs(AT)
+    )
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_what_an_expanded_page_prints_is_what_runs(seed):
+    made = formula(random.Random(seed), 5)
+    if not isinstance(made, Expr):
+        return
+    value = made({k: torch.tensor([v], dtype=torch.float64) for k, v in AT.items()})
+    printed = made.text(expand=True, legend=False)
+    if bool(value.isfinite().all()):
+        assert read(printed) == pytest.approx(float(value.reshape(-1)[0]), rel=1e-9, abs=1e-9), printed
+
+
+@pytest.mark.parametrize(
+    ("made", "printed"),
+    [
+        (lambda x, y: x * (-1) * y, "-x y"),
+        (lambda x, y: 1 * x + 0 * y, "x"),
+        (lambda x, y: (0 * x + y) / 1, "y"),
+        (lambda x, y: 1**x, "1"),
+        (lambda x, y: x + pr.sqrt(-1), "x + √(-1)"),
+        (lambda x, y: 0 * x, "0 x"),
+    ],
+)
+def test_units(made, printed):
+    assert made(*SYMBOLS.values()).text(expand=True, legend=False) == printed
+
+
+def test_a_constant_beyond_all_numbers_prints():
+    assert "1e+200" in (SYMBOLS["x"] + pr.huber(1e200)).text(expand=True)
