@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,11 @@ from torch import Generator
 from probrl.errors import ExpressionError
 from probrl.nested import each
 from probrl.pictures import animate, draw_density, draw_samples, draw_trajectories
-from probrl.solvers import RK4
 from probrl.training.measured import joint
 from probrl.training.rest import at_rest
 
 POINTS, FRAMES, RESOLUTION = 2000, 40, 60
-COARSE = RK4(10, grid="angle")  # what is looked at needs no more, and takes half as long as the usual one
+COARSE = 10  # steps to a density that is only looked at
 
 
 def draw(trainer: Any, folder: Path) -> list[Path]:
@@ -61,9 +61,10 @@ def _way(trainer: Any, given: dict[str, Any], rows: int) -> Any:
 
 def _density(model: Any, data: Any, path: Path) -> Any:
     variable = model.declaration.variables[0]
+    usual, *_ = model.likelihood_of(None, None)
 
     def log_prob(x: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = model.get_log_prob({variable: x.reshape(-1, *model.shapes[variable])}, solver=COARSE)
+        found: torch.Tensor = model.get_log_prob({variable: x.reshape(-1, *model.shapes[variable])}, solver=replace(usual, steps=COARSE))
         return found
 
     return draw_density(log_prob, data, path, resolution=RESOLUTION)

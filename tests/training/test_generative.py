@@ -329,3 +329,13 @@ def test_pictures_are_drawn_into_the_run_folder(tmp_path, monkeypatch):
     assert all((tmp_path / "run" / name).stat().st_size > 1000 for name in names)
     with pytest.raises(DataError, match="where the pictures"):
         small().pictures()
+
+
+@pytest.mark.skipif(find_spec("matplotlib") is None, reason="pictures need matplotlib")
+def test_the_density_of_every_model_that_has_one_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "FRAMES", 3)
+    monkeypatch.setattr(gallery, "RESOLUTION", 8)
+    two = [pr.networks.TimeMLP(2, hidden=(8,)) for _ in range(2)]
+    for model in (pr.Bridge("x", *two), pr.Diffusion("x", two[0], path=pr.paths.EDM()), pr.Flow("x", two[0])):
+        trainer = small(model, run=str(tmp_path / type(model).__name__)).learn(2)
+        assert "density.png" in [path.name for path in trainer.pictures()]
