@@ -64,7 +64,9 @@ def _density(model: Any, data: Any, path: Path) -> Any:
     usual, *_ = model.likelihood_of(None, None)
 
     def log_prob(x: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = model.get_log_prob({variable: x.reshape(-1, *model.shapes[variable])}, solver=replace(usual, steps=COARSE))
+        found: torch.Tensor = model.get_log_prob(
+            {variable: x.reshape(-1, *model.shapes[variable])}, solver=replace(usual, steps=COARSE)
+        )
         return found
 
     return draw_density(log_prob, data, path, resolution=RESOLUTION)
