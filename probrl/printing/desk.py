@@ -111,9 +111,9 @@ class Desk(Recursions):
         if isinstance(node, n.Definition):
             return self.worth(node.body) if self.unfolds(node) else None
         if isinstance(node, (n.Add, n.Mul, n.Pow)):
-            x, y = self.worth(node.x), self.worth(node.y)
-            if x is not None and y is not None:
-                return _computed(_ARITHMETIC[type(node)], x, y)
+            x = self.worth(node.x)
+            y = None if x is None else self.worth(node.y)
+            return None if x is None or y is None else _computed(_ARITHMETIC[type(node)], x, y)
         return None
 
     def vanishes(self, node: Expr) -> bool:
