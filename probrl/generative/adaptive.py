@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from probrl.expr.axes import BATCH
 from probrl.expr.calculus import divergence, jvp
 from probrl.expr.operators import dot
 from probrl.generative.conditioned import joined
+from probrl.generative.integration import begun
 
 
 def log_density(dist: Any, x_dict: Mapping[str, Any], solver: Any, probes: int, grid: Any = None) -> Tensor:
@@ -48,11 +48,9 @@ def log_density(dist: Any, x_dict: Mapping[str, Any], solver: Any, probes: int, 
     ends = torch.tensor([times[0], times[-1]], dtype=x.dtype, device=x.device)
     end = solver.integrate(slope, torch.cat([x, x.new_zeros(len(x), 1)], 1), ends, dist.owner.parameters())[-1]
     x, total, scale, count = end[:, :-1], end[:, -1], dist.spread_at(times[-1]), x.shape[1]
-    noise = x / scale
-    if leaps:
-        noise, spread = asked("noise", x, ends[-1])
-        total = total + scale * spread - count
-    return -0.5 * noise.square().sum(1) - count * (math.log(scale) + 0.5 * math.log(2 * math.pi)) + total
+    noise, spread = asked("noise", x, ends[-1]) if leaps else (x / scale, None)
+    found: Tensor = begun(noise.square().sum(1), count, scale, total, spread)
+    return found
 
 
 def asking(dist: Any, target: str, by_probe: bool) -> Any:

@@ -90,12 +90,26 @@ def log_density(head: FlowLogProb, values: tuple[Expr, ...], given: tuple[Expr, 
     scale = dist.start_scale(scheme, reverse=True)
     x = steps[-1][0]
     count = sum_event(0 * x + 1)
-    noise = _times(1 / scale, x)
-    if head.leaps:
-        end = head.times[-1]
-        noise = asked(dist.noise_at(end), x, end, end)
-        total = total + scale * spread(noise, x) - count
-    return -0.5 * sqnorm(noise) - count * (math.log(scale) + 0.5 * math.log(2 * math.pi)) + total
+    if not head.leaps:
+        return begun(sqnorm(_times(1 / scale, x)), count, scale, total)
+    end = head.times[-1]
+    noise = asked(dist.noise_at(end), x, end, end)
+    return begun(sqnorm(noise), count, scale, total, spread(noise, x))
+
+
+def begun(square: Any, count: Any, scale: float, total: Any, spread: Any = None) -> Any:
+    """The logarithm of a density that a flow began with: of noise, and of the volume on the way; on formulas and tensors.
+
+    Args:
+        square: of the standard normal noise.
+        count: how many numbers it has.
+        scale: the state's deviation where the flow ends.
+        total: the integral of the divergence.
+        spread: of a last step to pure noise, the divergence of the noise that the network sees.
+    """
+    if spread is not None:
+        total = total + scale * spread - count
+    return -0.5 * square - count * (math.log(scale) + 0.5 * math.log(2 * math.pi)) + total
 
 
 def _no_noise(k: int, x: Any) -> Any:

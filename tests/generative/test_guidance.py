@@ -21,13 +21,18 @@ def energy_at(path, slope, variance):
     return f
 
 
+def tilted(path, predicts):
+    """N(1, 0.3^2) led to N(1.27, 0.3^2)."""
+    mean, covariance = normal(1)
+    mu = pr.Diffusion("x", ExactNormal(path, predicts, mean, covariance), path=path, predicts=predicts)
+    return pr.EnergyGuided(mu, energy_at(path, 2.0, 0.09), 1.5)
+
+
 @pytest.mark.parametrize("predicts", ["noise", "score", "data", "velocity"])
 @pytest.mark.parametrize("path", [P.LinearVP(), P.GVP()], ids=lambda p: type(p).__name__)
 def test_samples_follow_the_tilted_density(path, predicts):
     torch.manual_seed(0)
-    mean, covariance = normal(1)
-    mu = pr.Diffusion("x", ExactNormal(path, predicts, mean, covariance), path=path, predicts=predicts)
-    pi = pr.EnergyGuided(mu, energy_at(path, 2.0, 0.09), 1.5)
+    pi = tilted(path, predicts)
     x = pi.sample(n=10_000, solver=S.DPM(20))["x"]
     assert float(x.mean()) == pytest.approx(1 + 3.0 * 0.09, abs=0.02) and float(x.std()) == pytest.approx(0.3, rel=0.05)
 
@@ -36,15 +41,14 @@ def test_samples_follow_the_tilted_density(path, predicts):
 @pytest.mark.parametrize("path", [P.Linear(), P.GVP()], ids=lambda p: type(p).__name__)
 def test_solvers_stay_off_pure_noise_where_an_energy_weighs_without_bound(path, predicts):
     torch.manual_seed(0)
-    mean, covariance = normal(1)
-    mu = pr.Diffusion("x", ExactNormal(path, predicts, mean, covariance), path=path, predicts=predicts)
-    pi = pr.EnergyGuided(mu, energy_at(path, 2.0, 0.09), 1.5)
-    tilted = torch.distributions.Normal(1.27, 0.3)
+    pi = tilted(path, predicts)
     for solver in (S.Heun(40), S.DPM(20), S.Euler(100)):
         x = pi.sample(n=10_000, solver=solver)["x"]
         assert float(x.mean()) == pytest.approx(1.27, abs=0.02) and float(x.std()) == pytest.approx(0.3, rel=0.06)
     x = torch.linspace(0.6, 2.0, 5)[:, None]
-    torch.testing.assert_close(pi.log_prob({"x": x}), tilted.log_prob(x[:, 0]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        pi.log_prob({"x": x}), torch.distributions.Normal(1.27, 0.3).log_prob(x[:, 0]), atol=1e-3, rtol=0
+    )
 
 
 def test_without_energy_it_is_the_model():

@@ -64,3 +64,15 @@ def test_units(made, printed):
 
 def test_a_constant_beyond_all_numbers_prints():
     assert "1e+200" in (SYMBOLS["x"] + pr.huber(1e200)).text(expand=True)
+
+
+@pytest.mark.parametrize(
+    "of", [pr.paths.GVP, pr.paths.CosineVP, pr.paths.LinearVP, pr.paths.EDM], ids=lambda p: p.__name__
+)
+def test_one_value_has_one_letter(of):
+    mu = pr.Diffusion("x", pr.networks.TimeMLP(2, hidden=(8,)), path=of(), predicts="velocity")
+    page = mu.matching(SYMBOLS["x"]).text(expand=True, legend=False)
+    meanings = [line.split(" = ", 1) for line in page.splitlines() if " = " in line]
+    letters = [left.strip() for left, _ in meanings]
+    assert letters and len({right for _, right in meanings}) == len(meanings)
+    assert not {right for _, right in meanings} & set(letters) and any(name.startswith("t") for name in letters)
