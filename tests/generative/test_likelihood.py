@@ -114,21 +114,36 @@ def test_every_likelihood_is_finite_to_the_end(name, predicts):
 class Wrong(ExactMixture):
     """The exact prediction, and an error that a trained network might make."""
 
+    def __init__(self, path, predicts, size, wave):
+        super().__init__(path, predicts)
+        self.size, self.wave = size, wave
+
     def forward(self, x_t, t, condition):
-        return super().forward(x_t, t, condition) + 0.02 * torch.sin(5 * x_t)
+        return super().forward(x_t, t, condition) + self.size * torch.sin(self.wave * x_t)
 
 
 @pytest.mark.parametrize("name", ["Linear", "Circle"])
 def test_errors_of_a_network_are_not_enlarged_near_pure_noise(name):
     """A step near pure noise divides them by alpha: the usual ones are short there, so that shorter ones say the same."""
     p = path(name)
-    mu = pr.Diffusion("x", Wrong(p, "noise"), path=p, predicts="noise")
+    mu = pr.Diffusion("x", Wrong(p, "noise", 0.02, 5), path=p, predicts="noise")
     x = {"x": torch.linspace(-1.0, 1.6, 10, dtype=torch.float64)[:, None]}
     adaptive = mu.log_prob(x, solver=pr.solvers.Adaptive(rtol=1e-4, atol=1e-4))
     torch.testing.assert_close(mu.log_prob(x), adaptive, atol=0.1, rtol=0)
     for solver in (None, pr.solvers.Adaptive(rtol=1e-4, atol=1e-4)):  # z^2 = 1: in one dimension a probe errs nowhere
         one = mu.log_prob(x, probes=1, solver=solver)
         torch.testing.assert_close(one, mu.log_prob(x, solver=solver), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("probes", [None, 1])
+def test_the_density_of_a_network_that_errs_integrates_to_one(probes):
+    """Its last step to pure noise changes volumes too, by what an exact network hardly shows."""
+    p = pr.paths.GVP()
+    mu = pr.Diffusion("x", Wrong(p, "noise", 0.1, 1), path=p)
+    x = torch.linspace(-8, 8, 401, dtype=torch.float64)
+    for solver in (None, pr.solvers.Adaptive(rtol=1e-4, atol=1e-4)):
+        density = mu.log_prob({"x": x[:, None]}, probes=probes, solver=solver).exp()
+        assert float(torch.trapezoid(density, x)) == pytest.approx(1, abs=0.01)
 
 
 def test_a_path_that_is_noise_at_its_end_alone_has_a_finite_density():
