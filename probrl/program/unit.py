@@ -128,9 +128,7 @@ class Unit:
         """
         passes = [self.bind(columns, generator, scalars, {} if drawn is None else drawn) for columns in parts]
         with explained(*(run for bounds in passes for run in zip(self.functions, bounds, strict=True))):
-            if self.compile_with is None:
-                return self._eager(passes, stopped)
-            if len(passes) not in self._compiled:
+            if self.compile_with is not None and len(passes) not in self._compiled:
                 self._prepare(passes)
             if self.compile_with is None:
                 return self._eager(passes, stopped)
