@@ -117,9 +117,9 @@ class Desk(Recursions):
         return None
 
     def vanishes(self, node: Expr) -> bool:
-        """Whether a term is 0, or a product with what is."""
-        if isinstance(node, n.Mul) and not self.has_letter(node) and (self.vanishes(node.x) or self.vanishes(node.y)):
-            return True
+        """Whether a term is 0, or 0 times what is given or drawn, and so is finite: 0 times infinity would be no number."""
+        if isinstance(node, n.Mul) and not self.has_letter(node) and isinstance(node.y, (n.Symbol, n.Noise)):
+            return self.worth(node.x) == 0
         return self.worth(node) == 0
 
     def _read_ahead(self, node: n.Definition) -> b.Box | None:

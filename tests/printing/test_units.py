@@ -4,12 +4,15 @@ import random
 
 import pytest
 import torch
-from sympy.parsing.sympy_parser import convert_xor, implicit_multiplication, parse_expr, standard_transformations
 
 import probrl as pr
 from probrl.expr.base import Expr
+from probrl.printing import Page
+from probrl.printing.latex import pairs_of
+from tests.laws.reader_values import Reader
+from tests.laws.reader_words import Value
 
-AT = {"x": 0.7, "y": 1.3}
+AT = {k: torch.tensor(v, dtype=torch.float64) for k, v in {"x": 0.7, "y": 1.3}.items()}
 SYMBOLS = dict(zip(AT, pr.symbols("x y"), strict=True))
 
 
@@ -28,23 +31,16 @@ def formula(draw: random.Random, depth: int):
     return a + b if kind == 3 else a - b if kind == 4 else a * b
 
 
-def read(text: str) -> float:
-    """The value of what is printed."""
-    words = text.replace("·", "*").replace("√", "sqrt").replace("²", "**2")
-    return complex(
-        parse_expr(words, transformations=(*standard_transformations, implicit_multiplication, convert_xor)).subs(AT)
-    )
-
-
 @pytest.mark.parametrize("seed", range(300))
 def test_what_an_expanded_page_prints_is_what_runs(seed):
     made = formula(random.Random(seed), 5)
     if not isinstance(made, Expr):
         return
-    value = made({k: torch.tensor([v], dtype=torch.float64) for k, v in AT.items()})
-    printed = made.text(expand=True, legend=False)
-    if bool(value.isfinite().all()):
-        assert read(printed) == pytest.approx(float(value.reshape(-1)[0]), rel=1e-9, abs=1e-9), printed
+    page = Page(expand=True)
+    page.row(made)
+    read = Reader(pairs_of(page.rows()), {k: Value((), v) for k, v in AT.items()}, {}, ()).value().data
+    torch.testing.assert_close(read, made({k: v[None] for k, v in AT.items()}).reshape(-1)[0], rtol=1e-9, atol=1e-9,
+                               check_dtype=False, equal_nan=True)  # fmt: skip
 
 
 @pytest.mark.parametrize(
